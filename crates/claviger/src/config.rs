@@ -1,0 +1,449 @@
+//! The settings: one struct from flags, environment and a TOML file, in that
+//! order of precedence. `serve` refuses what would be unsafe and says what to do.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use clap::{Args, ValueEnum};
+use figment::{
+    Figment,
+    providers::{Format as _, Serialized, Toml},
+};
+use platform::{Entropy, Vault, db::Location};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use zeroize::Zeroizing;
+
+/// What a person may set, each by flag, environment variable or configuration
+/// file. In the file the names are those of the flags with `_` for `-`.
+#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Options {
+    /// Address and port to listen on [default: 127.0.0.1:8082]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LISTEN", value_name = "ADDRESS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+
+    /// URL under which clients reach this server [dev: http://localhost and the port]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_PUBLIC_URL", value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<Url>,
+
+    /// Folder for everything this server keeps on disk [default: ./.claviger]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_DATA_DIR", value_name = "FOLDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+
+    /// Database: a file (SQLite) or postgres://… [default: claviger.db in the data folder]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_url: Option<String>,
+
+    /// File with the master key: 32 random bytes in base64, readable by its owner
+    /// only. It seals every secret in the database [dev: made in the data folder]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_MASTER_KEY_FILE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master_key_file: Option<PathBuf>,
+
+    /// AWS region in the ids and ARNs of user pools and functions [default: us-east-1]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_REGION", value_name = "REGION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+
+    /// Form of the `iss` claim in the tokens of user pools [default: server]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_ISSUER", value_name = "FORM")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+
+    /// How confirmation codes reach people [dev: log; serve: none]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_CODE_DELIVERY", value_name = "WAY")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_delivery: Option<CodeDelivery>,
+
+    /// Call a trigger only if the function's policy lets the user pool in [default: false]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_ENFORCE_FUNCTION_PERMISSIONS",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enforce_function_permissions: Option<bool>,
+
+    /// Program that runs Node.js functions [default: `node` on the PATH]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_NODE", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<PathBuf>,
+
+    /// How many function instances may run at once [default: 4 per processor]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_INSTANCES_MAX", value_name = "N")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instances_max: Option<usize>,
+
+    /// What to log, as directives such as `info` or `info,functions=debug` [default: info]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LOG", value_name = "FILTER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+
+    /// How log lines look [default: text]
+    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LOG_FORMAT", value_name = "FORMAT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// The form of the `iss` claim.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Issuer {
+    /// This server's public URL and the pool id; verifiers can fetch the keys from it
+    Server,
+    /// `https://cognito-idp.{region}.amazonaws.com/{pool id}`, for verifiers that accept no other
+    Aws,
+}
+
+/// How confirmation codes reach people.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeDelivery {
+    /// Written to the log, for a laptop
+    Log,
+    /// Not at all: what would send a code fails
+    None,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, for collectors
+    Json,
+}
+
+/// The settings in effect.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Under which URL clients reach this server, without a slash at its end.
+    pub public_url: String,
+    /// Where this server keeps files.
+    pub data_dir: PathBuf,
+    /// Where the database is.
+    pub database: Location,
+    /// Where the master key is.
+    pub master_key_file: PathBuf,
+    /// The region in ids and ARNs.
+    pub region: String,
+    /// The form of the `iss` claim.
+    pub issuer: Issuer,
+    /// How confirmation codes reach people.
+    pub code_delivery: CodeDelivery,
+    /// Whether a trigger needs a resource policy.
+    pub enforce_function_permissions: bool,
+    /// What runs Node.js functions; nothing means `node` on the PATH.
+    pub node: Option<PathBuf>,
+    /// How many function instances may run at once.
+    pub instances_max: usize,
+    /// What to log.
+    pub log: String,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+/// Why the settings cannot be used; says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value or the file does not parse.
+    #[error("the settings cannot be read: {0}")]
+    Unreadable(#[from] Box<figment::Error>),
+    /// A setting is missing or unsafe.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Options {
+    /// The settings in effect: these flags and variables over the file over the defaults.
+    pub fn resolve(&self, file: Option<&Path>) -> Result<Config, ConfigError> {
+        let mut figment = Figment::new();
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::Refused(format!(
+                    "there is no configuration file {}",
+                    file.display()
+                )));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        let options: Options = figment
+            .merge(Serialized::defaults(self))
+            .extract()
+            .map_err(Box::new)?;
+        Ok(options.with_defaults())
+    }
+
+    fn with_defaults(self) -> Config {
+        let listen = self
+            .listen
+            .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8082));
+        let data_dir = self.data_dir.unwrap_or_else(|| ".claviger".into());
+        Config {
+            listen,
+            public_url: self.public_url.map_or_else(
+                || format!("http://localhost:{}", listen.port()),
+                |url| url.as_str().trim_end_matches('/').to_owned(),
+            ),
+            database: self.database_url.as_deref().map_or_else(
+                || Location::Sqlite(data_dir.join("claviger.db")),
+                Location::parse,
+            ),
+            master_key_file: self
+                .master_key_file
+                .unwrap_or_else(|| data_dir.join("master.key")),
+            data_dir,
+            region: self.region.unwrap_or_else(|| "us-east-1".into()),
+            issuer: self.issuer.unwrap_or(Issuer::Server),
+            code_delivery: self.code_delivery.unwrap_or(CodeDelivery::None),
+            enforce_function_permissions: self.enforce_function_permissions.unwrap_or(false),
+            node: self.node,
+            instances_max: self.instances_max.unwrap_or_else(|| {
+                4 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+            }),
+            log: self.log.unwrap_or_else(|| "info".into()),
+            log_format: self.log_format.unwrap_or(LogFormat::Text),
+        }
+    }
+}
+
+impl Config {
+    /// Refuses what `serve` must not do.
+    pub fn check_for_serve(&self) -> Result<(), ConfigError> {
+        let refuse = |why: &str| Err(ConfigError::Refused(why.to_owned()));
+        let is_local = Url::parse(&self.public_url).is_ok_and(|url| {
+            url.host_str() == Some("localhost")
+                || url
+                    .host_str()
+                    .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
+                    .is_some_and(|address| address.is_loopback())
+        });
+        if !is_local && !self.public_url.starts_with("https://") {
+            return refuse(
+                "public_url must begin with https:// unless it is on localhost: browsers offer \
+                 passkeys on secure pages only, and API keys travel in every request. Put a \
+                 TLS-terminating proxy in front and set public_url to its address.",
+            );
+        }
+        if is_local && !self.listen.ip().is_loopback() {
+            return refuse(
+                "listen is open to the network but public_url is on localhost. Set public_url \
+                 to the https:// address under which clients reach this server, or listen on \
+                 127.0.0.1.",
+            );
+        }
+        if self.code_delivery == CodeDelivery::Log {
+            return refuse(
+                "code_delivery = \"log\" writes confirmation codes into the log, so whoever \
+                 reads the log can confirm any account. It is for `claviger dev` only.",
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses what `dev` must not do: it checks no signatures, so nobody else
+    /// may reach it.
+    pub fn check_for_dev(&self) -> Result<(), ConfigError> {
+        if self.listen.ip().is_loopback() {
+            Ok(())
+        } else {
+            Err(ConfigError::Refused(format!(
+                "`claviger dev` accepts unverified signatures and listens on loopback only, not \
+                 on {}. Use `claviger serve` to serve others.",
+                self.listen.ip()
+            )))
+        }
+    }
+
+    /// The vault under the master key in its file, which must exist.
+    pub fn open_vault(&self) -> Result<Vault, ConfigError> {
+        let file = self.master_key_file.display();
+        let unusable = |why: &str| {
+            ConfigError::Refused(format!(
+                "the master key {file} {why}. It holds 32 random bytes in base64; make one with: \
+                 (umask 077; head -c 32 /dev/urandom | base64 > {file})"
+            ))
+        };
+        let mut text = Zeroizing::new(String::new());
+        std::fs::File::open(&self.master_key_file)
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .map_err(|error| unusable(&format!("cannot be read ({error})")))?;
+        if self.is_master_key_exposed() {
+            return Err(ConfigError::Refused(format!(
+                "the master key {file} can be read by others; run: chmod 600 {file}"
+            )));
+        }
+        let bytes = Zeroizing::new(
+            BASE64_STANDARD
+                .decode(text.trim())
+                .map_err(|_| unusable("is not base64"))?,
+        );
+        let key: &[u8; 32] = bytes
+            .as_slice()
+            .try_into()
+            .map_err(|_| unusable(&format!("holds {} bytes", bytes.len())))?;
+        Ok(Vault::new(key))
+    }
+
+    /// Makes the data folder and the master key where they are missing. For `dev`.
+    pub fn prepare_data_dir(&self, entropy: &Entropy) -> Result<(), ConfigError> {
+        let failed = |what: &Path, error: std::io::Error| {
+            ConfigError::Refused(format!("cannot write {}: {error}", what.display()))
+        };
+        std::fs::create_dir_all(&self.data_dir).map_err(|error| failed(&self.data_dir, error))?;
+        if self.master_key_file.exists() {
+            return Ok(());
+        }
+        let key = SecretString::from(BASE64_STANDARD.encode(entropy.bytes::<32>()));
+        write_private(&self.master_key_file, key.expose_secret())
+            .map_err(|error| failed(&self.master_key_file, error))
+    }
+
+    fn is_master_key_exposed(&self) -> bool {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::metadata(&self.master_key_file)
+            .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
+    }
+}
+
+/// Writes a file that only its owner can read, at once or not at all.
+pub(crate) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(options: Options) -> Config {
+        options.with_defaults()
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("claviger.toml");
+        std::fs::write(&file, "region = \"eu-west-1\"\nissuer = \"aws\"\n").unwrap();
+        let flags = Options {
+            region: Some("eu-north-1".into()),
+            ..Options::default()
+        };
+        let config = flags.resolve(Some(&file)).unwrap();
+        assert_eq!(config.region, "eu-north-1");
+        assert_eq!(config.issuer, Issuer::Aws);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8082");
+    }
+
+    #[test]
+    fn a_setting_nobody_knows_is_refused_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("claviger.toml");
+        std::fs::write(&file, "regoin = \"eu-west-1\"\n").unwrap();
+        let error = Options::default().resolve(Some(&file)).unwrap_err();
+        assert!(error.to_string().contains("regoin"), "{error}");
+    }
+
+    #[test]
+    fn serve_refuses_what_is_unsafe() {
+        let url = |url: &str| Some(Url::parse(url).unwrap());
+        let listen = |address: &str| Some(address.parse().unwrap());
+        let safe = [
+            (url("https://login.example.com"), listen("0.0.0.0:8082")),
+            (url("http://localhost:8082"), listen("127.0.0.1:8082")),
+            (url("http://127.0.0.1:8082"), None),
+            (url("http://[::1]:8082"), listen("[::1]:8082")),
+        ];
+        for (public_url, listen) in safe {
+            config(Options {
+                public_url,
+                listen,
+                ..Options::default()
+            })
+            .check_for_serve()
+            .unwrap();
+        }
+        let unsafe_ones = [
+            (url("http://login.example.com"), None, None),
+            (url("http://localhost.example.com"), None, None),
+            (None, listen("0.0.0.0:8082"), None),
+            (
+                url("https://login.example.com"),
+                None,
+                Some(CodeDelivery::Log),
+            ),
+        ];
+        for (public_url, listen, code_delivery) in unsafe_ones {
+            let refused = config(Options {
+                public_url: public_url.clone(),
+                listen,
+                code_delivery,
+                ..Options::default()
+            })
+            .check_for_serve();
+            assert!(refused.is_err(), "{public_url:?}");
+        }
+    }
+
+    #[test]
+    fn dev_listens_on_loopback_only() {
+        let open = Options {
+            listen: Some("0.0.0.0:8082".parse().unwrap()),
+            ..Options::default()
+        };
+        assert!(config(open).check_for_dev().is_err());
+        assert!(config(Options::default()).check_for_dev().is_ok());
+    }
+
+    #[test]
+    fn a_master_key_is_made_once_and_must_stay_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(Options {
+            data_dir: Some(folder.path().join("data")),
+            ..Options::default()
+        });
+        assert!(config.open_vault().is_err());
+        config.prepare_data_dir(&Entropy::system()).unwrap();
+        let sealed = config.open_vault().unwrap().seal("p", b"s").unwrap();
+        config.prepare_data_dir(&Entropy::system()).unwrap();
+        assert!(config.open_vault().unwrap().open("p", &sealed).is_ok());
+        let exposed = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&config.master_key_file, exposed).unwrap();
+        let error = config.open_vault().unwrap_err();
+        assert!(error.to_string().contains("chmod 600"), "{error}");
+    }
+}

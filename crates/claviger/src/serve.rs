@@ -1,0 +1,160 @@
+//! Starts the whole system: the same door for `serve`, `dev` and every test.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use accounts::{Accounts, SignaturePolicy};
+use functions::Functions;
+use passkeys::Passkeys;
+use platform::{Fault, Platform};
+use pools::UserPools;
+use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
+
+use crate::{
+    config::{CodeDelivery, Config, Issuer},
+    routes,
+};
+
+/// How often expired rows are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How long requests under way may take to end after a stop was asked for.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// The handles of all products over one platform.
+#[derive(Clone)]
+pub struct Products {
+    /// Organizations and access keys.
+    pub accounts: Accounts,
+    /// The Passkey Flex service.
+    pub passkeys: Passkeys,
+    /// The Cognito-compatible user pools.
+    pub pools: UserPools,
+    /// The Lambda-compatible function runner.
+    pub functions: Functions,
+}
+
+impl Products {
+    /// Puts the products together as the settings say. Starts nothing.
+    pub fn new(
+        config: &Config,
+        platform: &Platform,
+        signatures: SignaturePolicy,
+    ) -> Result<Products, Fault> {
+        let accounts = Accounts::new(platform.clone(), signatures);
+        let passkeys = Passkeys::new(platform.clone());
+        let functions = Functions::new(
+            platform.clone(),
+            accounts.clone(),
+            functions::Settings {
+                public_url: config.public_url.clone(),
+                region: config.region.clone(),
+                environment: function_environment(config),
+                work_dir: config.data_dir.join("functions"),
+                node: config.node.clone(),
+                instances_max: config.instances_max,
+            },
+        )?;
+        let pools = UserPools::new(
+            platform.clone(),
+            accounts.clone(),
+            functions.clone(),
+            pools::Settings {
+                public_url: config.public_url.clone(),
+                issuer: match config.issuer {
+                    Issuer::Server => pools::IssuerForm::Server,
+                    Issuer::Aws => pools::IssuerForm::Aws,
+                },
+                region: config.region.clone(),
+                delivery: match config.code_delivery {
+                    CodeDelivery::Log => pools::Delivery::Log,
+                    CodeDelivery::None => pools::Delivery::None,
+                },
+                enforce_function_permissions: config.enforce_function_permissions,
+            },
+        );
+        Ok(Products {
+            accounts,
+            passkeys,
+            pools,
+            functions,
+        })
+    }
+}
+
+/// What every function finds in its environment unless its own configuration
+/// says otherwise, so that an unmodified bundle reaches this server. The
+/// passkey service's address is known here only: no product knows another's.
+fn function_environment(config: &Config) -> Vec<(String, String)> {
+    vec![(
+        "PASSAGE_BASE_URL".to_owned(),
+        format!("{}/v1", config.public_url),
+    )]
+}
+
+/// A server at work.
+pub struct Running {
+    /// Where it listens; the port is known even if 0 was asked for.
+    pub address: SocketAddr,
+    products: Products,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<io::Result<()>>,
+    sweeper: JoinHandle<()>,
+}
+
+/// Serves `products` on `listener` until [`Running::stop`].
+pub fn start(products: Products, platform: &Platform, listener: TcpListener) -> io::Result<Running> {
+    let address = listener.local_addr()?;
+    let (stop, mut stopping) = watch::channel(false);
+    let router = routes::router(&products, platform.db.clone());
+    let server = tokio::spawn(async move {
+        axum::serve(
+            listener,
+            router.into_make_service_with_connect_info::<SocketAddr>(),
+        )
+        .with_graceful_shutdown(async move {
+            // An error means that nobody can ask any more, which asks for the same.
+            let _ = stopping.wait_for(|stop| *stop).await;
+        })
+        .await
+    });
+    let sweeper = tokio::spawn(sweep_for_ever(products.clone()));
+    Ok(Running {
+        address,
+        products,
+        stop,
+        server,
+        sweeper,
+    })
+}
+
+impl Running {
+    /// Stops: no new requests, a while for those under way, then the functions' processes.
+    pub async fn stop(self) {
+        self.sweeper.abort();
+        let _ = self.stop.send(true);
+        let abort = self.server.abort_handle();
+        if tokio::time::timeout(STOP_WITHIN, self.server)
+            .await
+            .is_err()
+        {
+            abort.abort();
+        }
+        self.products.functions.shutdown().await;
+    }
+}
+
+/// Removes expired rows now and then. They are refused long before: this only saves space.
+async fn sweep_for_ever(products: Products) {
+    let mut interval = tokio::time::interval(SWEEP_EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        for outcome in [
+            products.passkeys.sweep().await,
+            products.pools.sweep().await,
+        ] {
+            if let Err(fault) = outcome {
+                tracing::error!(%fault, "expired rows could not be removed");
+            }
+        }
+    }
+}

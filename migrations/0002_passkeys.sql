@@ -1,0 +1,1 @@
+CREATE TABLE placeholder_0002_passkeys (id TEXT PRIMARY KEY);

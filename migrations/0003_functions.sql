@@ -1,0 +1,1 @@
+CREATE TABLE placeholder_0003_functions (id TEXT PRIMARY KEY);

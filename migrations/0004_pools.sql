@@ -1,0 +1,1 @@
+CREATE TABLE placeholder_0004_pools (id TEXT PRIMARY KEY);

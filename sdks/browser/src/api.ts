@@ -1,0 +1,167 @@
+// The four calls to the service, and the translation of whatever comes back into a value or a PassageError.
+// Nothing here knows about navigator.credentials.
+
+import { PassageError } from './errors.js';
+
+/** Sent with every call so that an operator can see which clients are about. */
+const VERSION_HEADER = '@claviger/passage-flex 0.1.0';
+
+/** The service's answer to a start call. `Options` is WebAuthn's JSON form of the options. */
+export interface Started<Options> {
+  handshakeId: string;
+  publicKey: Options;
+}
+
+/** What a finish call sends besides the transaction: the handshake it closes and the authenticator's response. */
+export interface Finish {
+  handshakeId: string;
+  transactionId?: string | undefined;
+  response: object;
+}
+
+interface Call {
+  path: string;
+  body: object;
+  signal?: AbortSignal;
+  /** Whether sending the call twice does no harm. A start makes a new handshake; a finish spends one. */
+  isRepeatable: boolean;
+}
+
+/** A client of one app's ceremony endpoints. */
+export class Api {
+  readonly #url: string;
+  readonly #timeoutMs: number;
+
+  constructor(baseUrl: string, appId: string, timeoutMs: number) {
+    this.#url = `${baseUrl.replace(/\/+$/, '')}/apps/${encodeURIComponent(appId)}`;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  startRegistration(
+    transactionId: string,
+    authenticatorAttachment: string,
+    signal: AbortSignal,
+  ): Promise<Started<PublicKeyCredentialCreationOptionsJSON>> {
+    return this.#start('register', signal, {
+      transaction_id: transactionId,
+      authenticator_attachment: authenticatorAttachment,
+    });
+  }
+
+  startAuthentication(
+    transactionId: string | undefined,
+    signal: AbortSignal,
+  ): Promise<Started<PublicKeyCredentialRequestOptionsJSON>> {
+    return this.#start('authenticate', signal, { transaction_id: transactionId });
+  }
+
+  finishRegistration(finish: Finish): Promise<string> {
+    return this.#finish('register', finish);
+  }
+
+  finishAuthentication(finish: Finish): Promise<string> {
+    return this.#finish('authenticate', finish);
+  }
+
+  async #start<Options>(kind: string, signal: AbortSignal, body: object): Promise<Started<Options>> {
+    const path = `/${kind}/transactions/webauthn/start`;
+    const answer = await this.#post({ path, body, signal, isRepeatable: true });
+    const handshake = asObject(answer['handshake']);
+    const publicKey = asObject(asObject(handshake?.['challenge'])?.['publicKey']);
+    const handshakeId = handshake?.['id'];
+    if (typeof handshakeId !== 'string' || !publicKey) throw invalidResponse();
+    return { handshakeId, publicKey: publicKey as Options };
+  }
+
+  async #finish(kind: string, { handshakeId, transactionId, response }: Finish): Promise<string> {
+    const path = `/${kind}/transactions/webauthn/finish`;
+    const body = { handshake_id: handshakeId, transaction_id: transactionId, handshake_response: response };
+    const { nonce } = await this.#post({ path, body, isRepeatable: false });
+    if (typeof nonce !== 'string' || nonce === '') throw invalidResponse();
+    return nonce;
+  }
+
+  async #post(call: Call): Promise<Record<string, unknown>> {
+    try {
+      return await this.#send(call);
+    } catch (error) {
+      // A connection that died while idle is the usual network error; one more try costs nothing where it is safe.
+      const isWorthRepeating = error instanceof PassageError && error.code === 'network_error';
+      if (!call.isRepeatable || !isWorthRepeating) throw error;
+      return this.#send(call);
+    }
+  }
+
+  async #send({ path, body, signal }: Call): Promise<Record<string, unknown>> {
+    // AbortSignal.any would say this in a line, but browsers that have passkeys and lack it are still in use.
+    const controller = new AbortController();
+    const follow = () => controller.abort(signal?.reason);
+    const timer = setTimeout(() => controller.abort(timedOut()), this.#timeoutMs);
+    signal?.addEventListener('abort', follow, { once: true });
+    if (signal?.aborted) follow();
+
+    let response: Response;
+    let text: string;
+    try {
+      response = await fetch(this.#url + path, {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', 'Passage-Flex-Version': VERSION_HEADER },
+        body: JSON.stringify(body),
+        // The app id and the transaction are the whole authority; a cookie would only add cross-site trouble.
+        credentials: 'omit',
+        signal: controller.signal,
+      });
+      text = await response.text();
+    } catch (error) {
+      if (controller.signal.reason instanceof PassageError) throw controller.signal.reason;
+      throw new PassageError('network_error', 'The passkey service could not be reached.', { cause: error });
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', follow);
+    }
+
+    // Aborted between the answer and here: the caller must not go on to prompt a person who moved on.
+    if (signal?.aborted) throw signal.reason;
+    const answer = asObject(parse(text));
+    if (!response.ok) throw refusal(response.status, answer);
+    if (!answer) throw invalidResponse();
+    return answer;
+  }
+}
+
+function refusal(statusCode: number, answer: Record<string, unknown> | undefined): PassageError {
+  const code = answer?.['code'];
+  const text = answer?.['error'];
+  const isServer = statusCode >= 500;
+  const fallback = isServer
+    ? 'The passkey service has a problem. Please try again later.'
+    : 'The passkey service refused the request.';
+  return new PassageError(
+    typeof code === 'string' && code !== '' ? code : isServer ? 'internal_server_error' : 'invalid_response',
+    typeof text === 'string' && text !== '' ? text : fallback,
+    { statusCode },
+  );
+}
+
+function timedOut(): PassageError {
+  return new PassageError('timeout', 'The passkey service did not answer in time.');
+}
+
+function invalidResponse(): PassageError {
+  return new PassageError('invalid_response', 'The passkey service gave an answer that makes no sense.');
+}
+
+/** The contract takes null for absent; the browser's option dictionaries do not. So nulls stop here. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text, (_key, value: unknown) => value ?? undefined);
+  } catch {
+    return undefined;
+  }
+}
+
+function asObject(value: unknown): Record<string, unknown> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined;
+}

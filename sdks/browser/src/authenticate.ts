@@ -1,0 +1,93 @@
+// Authentication: start, the browser's prompt or autofill, finish.
+
+import type { Api } from './api.js';
+import { runCeremony } from './ceremony.js';
+import { fromBase64url, toBase64url } from './encoding.js';
+import { fromBrowser, PassageError } from './errors.js';
+import { hasConditionalMediation, isWebAuthnAvailable } from './support.js';
+
+export interface AuthenticateOptions {
+  /** The transaction your server made for one user. Left out: any user of the app, found by the passkey itself. */
+  transactionId?: string;
+  /**
+   * Offer passkeys in the autofill list of a field with `autocomplete="username webauthn"`, without a prompt.
+   * Autofill is always open to any user, so a `transactionId` given beside it is not used.
+   */
+  isConditionalMediation?: boolean;
+}
+
+/** Runs the authentication ceremony. See `Passkey.authenticate`. */
+export async function authenticate(
+  api: Api,
+  { transactionId, isConditionalMediation = false }: AuthenticateOptions = {},
+): Promise<string> {
+  // Absent is a choice, empty is a mistake: taking it for absent would turn a step-up into a sign-in by anybody.
+  if (transactionId !== undefined && (typeof transactionId !== 'string' || transactionId === '')) {
+    throw new PassageError('invalid_argument', 'The transaction id is empty.');
+  }
+  if (!isWebAuthnAvailable() || (isConditionalMediation && !(await hasConditionalMediation()))) {
+    throw new PassageError('passkeys_not_supported', 'This browser does not support passkeys here.');
+  }
+  const transaction = isConditionalMediation ? undefined : transactionId;
+  const mediation = isConditionalMediation ? 'conditional' : undefined;
+  const { handshakeId, credential } = await runCeremony(
+    isConditionalMediation ? 'autofill' : 'modal',
+    async (signal) => {
+      const { handshakeId, publicKey } = await api.startAuthentication(transaction, signal);
+      return { handshakeId, credential: await get(readOptions(publicKey), mediation, signal) };
+    },
+  );
+  return api.finishAuthentication({
+    handshakeId,
+    transactionId: transaction,
+    response: writeResponse(credential),
+  });
+}
+
+async function get(
+  publicKey: PublicKeyCredentialRequestOptions,
+  mediation: CredentialMediationRequirement | undefined,
+  signal: AbortSignal,
+): Promise<PublicKeyCredential> {
+  let credential: Credential | null;
+  try {
+    credential = await navigator.credentials.get({ publicKey, signal, ...(mediation && { mediation }) });
+  } catch (error) {
+    throw fromBrowser(error, 'authentication');
+  }
+  if (!credential) throw new PassageError('no_credential', 'The browser did not use a passkey.');
+  return credential as PublicKeyCredential;
+}
+
+/** Every member is passed on, known to us or not; the binary ones are decoded, save those inside extensions. */
+function readOptions(json: PublicKeyCredentialRequestOptionsJSON): PublicKeyCredentialRequestOptions {
+  try {
+    return {
+      ...json,
+      challenge: fromBase64url(json.challenge),
+      allowCredentials: (json.allowCredentials ?? []).map(({ id, ...descriptor }) => ({
+        ...descriptor,
+        id: fromBase64url(id),
+      })),
+    } as unknown as PublicKeyCredentialRequestOptions;
+  } catch (cause) {
+    throw new PassageError('invalid_response', 'The passkey service gave unusable options.', { cause });
+  }
+}
+
+function writeResponse(credential: PublicKeyCredential): object {
+  const response = credential.response as AuthenticatorAssertionResponse;
+  return {
+    id: credential.id,
+    rawId: toBase64url(credential.rawId),
+    type: credential.type,
+    response: {
+      authenticatorData: toBase64url(response.authenticatorData),
+      clientDataJSON: toBase64url(response.clientDataJSON),
+      signature: toBase64url(response.signature),
+      userHandle: response.userHandle ? toBase64url(response.userHandle) : undefined,
+    },
+    authenticatorAttachment: credential.authenticatorAttachment ?? undefined,
+    clientExtensionResults: credential.getClientExtensionResults(),
+  };
+}

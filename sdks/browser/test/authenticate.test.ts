@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PassageFlex, type AuthenticateOptions } from '@claviger/passage-flex';
+import { bytes, FakeBrowser, json, text, waitsForever } from './fake-browser.js';
+
+const passage = () => new PassageFlex('app1', { baseUrl: 'https://service.test/v1' });
+
+const publicKey = {
+  challenge: 'Y2hhbGxlbmdl',
+  rpId: 'example.com',
+  allowCredentials: [{ type: 'public-key', id: 'bXluZQ', transports: ['internal'] }],
+  userVerification: 'preferred',
+  timeout: 300000,
+};
+
+const credential = {
+  id: 'bXluZQ',
+  rawId: bytes('myne'),
+  type: 'public-key',
+  authenticatorAttachment: null,
+  getClientExtensionResults: () => ({}),
+  response: {
+    authenticatorData: bytes('data'),
+    clientDataJSON: bytes('{}'),
+    signature: bytes('signature'),
+    userHandle: bytes('user'),
+  },
+};
+
+function browserThatAuthenticates(): FakeBrowser {
+  return new FakeBrowser()
+    .service(({ url }) =>
+      url.endsWith('/start')
+        ? json(200, { handshake: { id: 'handshake1', challenge: { publicKey } }, transaction_id: null })
+        : json(200, { nonce: 'nonce1' }),
+    )
+    .authenticator(async () => credential);
+}
+
+test('an authentication starts, prompts, finishes and gives the nonce', async () => {
+  const browser = browserThatAuthenticates();
+  assert.equal(await passage().passkey.authenticate({ transactionId: 'transaction1' }), 'nonce1');
+
+  assert.deepEqual(browser.paths(), [
+    '/v1/apps/app1/authenticate/transactions/webauthn/start',
+    '/v1/apps/app1/authenticate/transactions/webauthn/finish',
+  ]);
+  assert.deepEqual(
+    browser.sent.map(({ body }) => body),
+    [
+      { transaction_id: 'transaction1' },
+      {
+        handshake_id: 'handshake1',
+        transaction_id: 'transaction1',
+        handshake_response: {
+          id: 'bXluZQ',
+          rawId: 'bXluZQ',
+          type: 'public-key',
+          response: {
+            authenticatorData: 'ZGF0YQ',
+            clientDataJSON: 'e30',
+            signature: 'c2lnbmF0dXJl',
+            userHandle: 'dXNlcg',
+          },
+          clientExtensionResults: {},
+        },
+      },
+    ],
+  );
+  const prompt = browser.prompts[0];
+  assert.equal(text(prompt.publicKey.challenge), 'challenge');
+  assert.equal(text(prompt.publicKey.allowCredentials[0].id), 'myne');
+  assert.equal(prompt.publicKey.rpId, 'example.com');
+  assert.equal('mediation' in prompt, false);
+});
+
+test('an absent user handle is left out, not sent as empty text', async () => {
+  const response = { ...credential.response, userHandle: null };
+  const browser = browserThatAuthenticates().authenticator(async () => ({ ...credential, response }));
+  await passage().passkey.authenticate({ transactionId: 'transaction1' });
+  assert.equal('userHandle' in browser.sent[1]!.body['handshake_response'].response, false);
+});
+
+test('without a transaction the user is found by the passkey', async () => {
+  const browser = browserThatAuthenticates();
+  assert.equal(await passage().passkey.authenticate(), 'nonce1');
+  assert.deepEqual(browser.sent[0]!.body, {});
+  assert.equal('transaction_id' in browser.sent[1]!.body, false);
+});
+
+test('an empty transaction id is refused, never taken for absent', async () => {
+  const browser = browserThatAuthenticates();
+  for (const transactionId of ['', null, 7]) {
+    const options = { transactionId } as AuthenticateOptions;
+    await assert.rejects(passage().passkey.authenticate(options), { code: 'invalid_argument' });
+  }
+  assert.deepEqual(browser.sent, []);
+});
+
+test('autofill asks for conditional mediation and uses no transaction', async () => {
+  const browser = browserThatAuthenticates();
+  await passage().passkey.authenticate({ isConditionalMediation: true, transactionId: 'transaction1' });
+  assert.equal(browser.prompts[0].mediation, 'conditional');
+  assert.deepEqual(browser.sent[0]!.body, {});
+});
+
+test('autofill is refused where the browser has none', async () => {
+  const browser = browserThatAuthenticates().features({ platform: true, conditional: false });
+  await assert.rejects(passage().passkey.authenticate({ isConditionalMediation: true }), {
+    code: 'passkeys_not_supported',
+  });
+  assert.deepEqual(browser.sent, []);
+});
+
+test('nothing is posted when the browser hands over no credential', async () => {
+  const browser = browserThatAuthenticates().authenticator(async () => null);
+  await assert.rejects(passage().passkey.authenticate(), { code: 'no_credential' });
+  assert.equal(browser.sent.length, 1);
+});
+
+test('a cancelled prompt can be tried again', async () => {
+  const browser = browserThatAuthenticates().authenticator(() =>
+    Promise.reject(new DOMException('', 'NotAllowedError')),
+  );
+  await assert.rejects(passage().passkey.authenticate(), { code: 'passkey_cancelled' });
+  browser.authenticator(async () => credential);
+  assert.equal(await passage().passkey.authenticate(), 'nonce1');
+});
+
+test('a modal request ends a pending autofill, and a later autofill works again', async () => {
+  const browser = browserThatAuthenticates();
+  const waiting = prompted(browser);
+  const autofill = passage().passkey.authenticate({ isConditionalMediation: true });
+  await waiting;
+
+  browser.authenticator(async () => credential);
+  const modal = passage().passkey.authenticate({ transactionId: 'transaction1' });
+  await assert.rejects(autofill, { code: 'ceremony_aborted' });
+  assert.equal(await modal, 'nonce1');
+
+  assert.equal(await passage().passkey.authenticate({ isConditionalMediation: true }), 'nonce1');
+  const signals = browser.prompts.map(({ signal }) => signal);
+  assert.equal(new Set(signals).size, 3);
+  assert.deepEqual(
+    signals.map(({ aborted }) => aborted),
+    [true, false, false],
+  );
+});
+
+test('a modal request ends an earlier one that is still waiting', async () => {
+  const browser = browserThatAuthenticates();
+  const waiting = prompted(browser);
+  const first = passage().passkey.authenticate();
+  await waiting;
+  browser.authenticator(async () => credential);
+  const second = passage().passkey.authenticate();
+  await assert.rejects(first, { code: 'ceremony_aborted' });
+  assert.equal(await second, 'nonce1');
+});
+
+test('autofill never closes a prompt that a person is looking at', async () => {
+  const browser = browserThatAuthenticates();
+  const waiting = prompted(browser);
+  const modal = passage().passkey.authenticate();
+  await waiting;
+  await assert.rejects(passage().passkey.authenticate({ isConditionalMediation: true }), {
+    code: 'ceremony_in_progress',
+  });
+  assert.equal(browser.prompts[0].signal.aborted, false);
+
+  browser.authenticator(async () => credential);
+  const next = passage().passkey.authenticate();
+  await assert.rejects(modal, { code: 'ceremony_aborted' });
+  await next;
+});
+
+test('a request interrupted before its prompt never prompts', async () => {
+  const browser = browserThatAuthenticates();
+  const first = passage().passkey.authenticate();
+  const second = passage().passkey.authenticate();
+  await assert.rejects(first, { code: 'ceremony_aborted' });
+  assert.equal(await second, 'nonce1');
+  assert.equal(browser.prompts.length, 1);
+});
+
+/** Makes the authenticator wait for ever, and tells when it does. */
+function prompted(browser: FakeBrowser): Promise<void> {
+  return new Promise((resolve) => {
+    browser.authenticator((options) => {
+      resolve();
+      return waitsForever(options);
+    });
+  });
+}

@@ -1,0 +1,37 @@
+//! Server SDK for the Passkey Flex API of Claviger: make the transactions that let a browser or an app run a passkey
+//! ceremony, and redeem the nonce that comes back.
+//!
+//! Classes and methods are named as in Passage's own crate `passage_flex`, so code written for that one needs a new
+//! `use` line and the address of the server ([`Builder::base_url`]).
+//!
+//! One registration, from the customer's server:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), claviger_flex::Error> {
+//! use claviger_flex::PassageFlex;
+//!
+//! let flex = PassageFlex::builder("<app id>", "<API key>")
+//!     .base_url("https://passkeys.example.com/v1")
+//!     .build()?;
+//!
+//! // 1. The user is known to your server: permit one registration, and hand the id to the browser.
+//! let transaction_id = flex.auth.create_register_transaction("user-42", "mia@example.com").await?;
+//!
+//! // 2. The browser runs the ceremony and comes back with a nonce, which is good for one exchange.
+//! # let (nonce, _) = (String::new(), transaction_id);
+//! let external_id = flex.auth.verify_nonce(nonce).await?;
+//! assert_eq!(external_id, "user-42");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What is deliberately not here: anything that runs in a browser, and any session or token of a user. The server
+//! makes its own after [`Auth::verify_nonce`].
+
+mod auth;
+mod client;
+mod error;
+
+pub use auth::Auth;
+pub use client::{Builder, DEFAULT_BASE_URL, DEFAULT_TIMEOUT, PassageFlex};
+pub use error::Error;

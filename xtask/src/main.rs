@@ -1,0 +1,43 @@
+//! The project's chores, each one command: `cargo xtask --help`.
+
+mod demo;
+mod run;
+mod services;
+mod test;
+mod triggers;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run the guide: Claviger, the example server and the example web app, wired together
+    Demo(demo::Demo),
+    /// Run every check there is: format, lints, unit, acceptance, guide and browser tests
+    Test(test::Test),
+    /// Package the three triggers as zips for a `provided.al2023` function on x86_64
+    Triggers {
+        /// Folder to put the zips into
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        out_dir: PathBuf,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    std::env::set_current_dir(run::root())?;
+    match Cli::parse().chore {
+        Chore::Demo(demo) => demo::run(demo).await,
+        Chore::Test(test) => test::run_all(&test),
+        Chore::Triggers { out_dir } => triggers::package(&out_dir),
+    }
+}
