@@ -18,9 +18,12 @@ pub enum Refusal {
     /// The user has not added a passkey yet. A web app knows this text and offers the password instead.
     #[error("User has no passkeys")]
     NoPasskeys,
-    /// The nonce is not good, or it is the proof of somebody else: the two are not told apart.
+    /// The nonce is unknown, expired or was redeemed before.
     #[error("Could not verify nonce: nonce is invalid, expired, or cannot be found")]
     InvalidNonce,
+    /// The nonce is good and the proof of somebody else. Not told apart from a bad one, except in the function's log.
+    #[error("Could not verify nonce: nonce is invalid, expired, or cannot be found")]
+    NonceOfAnotherUser,
     /// The passkey service did not do its part; the word is its code, or what happened on the way.
     #[error("Passkeys are not available at the moment ({0})")]
     Unavailable(String),
@@ -43,7 +46,7 @@ impl Refusal {
     pub fn error_type(&self) -> &'static str {
         match self {
             Refusal::NoPasskeys => "NoPasskeys",
-            Refusal::InvalidNonce => "InvalidNonce",
+            Refusal::InvalidNonce | Refusal::NonceOfAnotherUser => "InvalidNonce",
             Refusal::Unavailable(_) => "Unavailable",
             Refusal::MissingSub => "MissingSub",
             Refusal::MissingAnswer => "MissingAnswer",
@@ -170,7 +173,7 @@ impl Verify {
         if external_id == self.sub {
             Ok(())
         } else {
-            Err(Refusal::InvalidNonce)
+            Err(Refusal::NonceOfAnotherUser)
         }
     }
 
@@ -405,7 +408,11 @@ mod tests {
         assert_eq!(verify.nonce, "n1");
         assert_eq!(verify.check("s1"), Ok(()));
         for other in ["s2", "S1", "s1 ", ""] {
-            assert_eq!(verify.check(other), Err(Refusal::InvalidNonce), "{other:?}");
+            assert_eq!(
+                verify.check(other),
+                Err(Refusal::NonceOfAnotherUser),
+                "{other:?}"
+            );
         }
 
         let mut expected = asked.clone();

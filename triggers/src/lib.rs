@@ -4,8 +4,8 @@
 //! challenge, *Verify* judges the answer. Here the challenge is an authenticate transaction of the passkey service, and
 //! the answer is the nonce of the finished ceremony.
 //!
-//! The three binaries are a few lines each; what they decide is in [`decide`], and this file joins the two to the
-//! passkey service and to the Lambda runtime. Nothing here knows how a pool or the passkey service works inside.
+//! What they decide is in [`decide`]; this file joins that to the passkey service and to the Lambda runtime. Each has a
+//! binary of its own, and `claviger dev` runs them out of its own program. Nothing here knows how a pool or the passkey service works inside.
 
 pub mod decide;
 
@@ -14,7 +14,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use claviger_flex::{Error, PassageFlex};
-use decide::Refusal;
+use decide::{Create, Define, Refusal, Verify};
 use http::{Method, Request};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use lambda_runtime_api_client::PooledClient;
@@ -25,9 +25,67 @@ use serde_json::{Value, json};
 /// and not with a killed function.
 const TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// The Define trigger: a passkey first, then tokens or the end. Needs no settings and calls nobody.
+///
+/// # Errors
+///
+/// When the Runtime API fails; the process should end then.
+pub async fn define_auth_challenge() -> Result<(), lambda_runtime::Error> {
+    serve(async |event| {
+        let decision = Define::decide(&event)?;
+        if let Define::Fail(reason) = decision {
+            eprintln!("Failing authentication because {reason}");
+        }
+        Ok(decision.answer(event))
+    })
+    .await
+}
+
+/// The Create trigger: an authenticate transaction for the user, its id among the public challenge parameters.
+///
+/// # Errors
+///
+/// When the Runtime API fails, or a setting is missing.
+pub async fn create_auth_challenge() -> Result<(), lambda_runtime::Error> {
+    let flex = match passkey_service() {
+        Ok(flex) => flex,
+        Err(reason) => return Err(init_error(reason).await),
+    };
+    serve(async |event| {
+        let Create::Transaction { external_id } = Create::decide(&event)? else {
+            return Ok(event);
+        };
+        let transaction_id = flex
+            .auth
+            .create_authenticate_transaction(external_id)
+            .await?;
+        Ok(Create::answer(event, &transaction_id))
+    })
+    .await
+}
+
+/// The Verify trigger: the answer is a nonce; it must be good, and it must be the proof of the user who is signing in.
+///
+/// # Errors
+///
+/// As [`create_auth_challenge`].
+pub async fn verify_auth_challenge() -> Result<(), lambda_runtime::Error> {
+    let flex = match passkey_service() {
+        Ok(flex) => flex,
+        Err(reason) => return Err(init_error(reason).await),
+    };
+    serve(async |event| {
+        let verify = Verify::decide(&event)?;
+        let external_id = flex.auth.verify_nonce(&verify.nonce).await?;
+        verify.check(&external_id)?;
+        Ok(Verify::answer(event))
+    })
+    .await
+}
+
 /// A function's failure, in the two forms it has: what the caller is told, and what the log gets on top.
 #[derive(Debug)]
-pub struct Failure {
+struct Failure {
     refusal: Refusal,
     detail: Option<String>,
 }
@@ -74,7 +132,7 @@ impl From<Failure> for Diagnostic {
 /// # Errors
 ///
 /// A sentence that names the variable. It never holds the key.
-pub fn passkey_service() -> Result<PassageFlex, String> {
+fn passkey_service() -> Result<PassageFlex, String> {
     let mut builder =
         PassageFlex::builder(required("PASSAGE_APP_ID")?, required("PASSAGE_API_KEY")?)
             .timeout(TIMEOUT);
@@ -94,7 +152,7 @@ pub fn passkey_service() -> Result<PassageFlex, String> {
 /// # Errors
 ///
 /// Only when the Runtime API fails; the process should end then.
-pub async fn serve<H, A>(handler: H) -> Result<(), lambda_runtime::Error>
+async fn serve<H, A>(handler: H) -> Result<(), lambda_runtime::Error>
 where
     H: Fn(Value) -> A,
     A: Future<Output = Result<Value, Failure>>,
@@ -107,7 +165,7 @@ where
                 .as_deref()
                 .map(|detail| format!(": {detail}"))
                 .unwrap_or_default();
-            eprintln!("RequestId: {request_id} refused ({refusal}){detail}");
+            eprintln!("RequestId: {request_id} refused, {refusal:?}{detail}");
         }
         answer
     };
@@ -116,7 +174,7 @@ where
 
 /// Tells the Runtime API that this function cannot start, so that whoever invokes it is told why, and gives the reason
 /// back as the process's own failure.
-pub async fn init_error(reason: String) -> lambda_runtime::Error {
+async fn init_error(reason: String) -> lambda_runtime::Error {
     // Started by hand, outside of Lambda, there is nobody to tell but the terminal.
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_some()
         && let Err(error) = report_init_error(&reason).await

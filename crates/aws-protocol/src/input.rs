@@ -167,33 +167,21 @@ impl Size {
     }
 
     fn broken_by(&self, size: usize) -> Vec<String> {
-        let is_over = self.max.is_some_and(|max| size > max);
-        let is_under = self.min.is_some_and(|min| size < min);
-        [
-            (is_over, self.max_constraint()),
-            (is_under, self.min_constraint()),
-        ]
-        .into_iter()
-        .filter(|(is_broken, _)| *is_broken)
-        .filter_map(|(_, constraint)| constraint)
-        .collect()
+        let broken = Size {
+            max: self.max.filter(|max| size > *max),
+            min: self.min.filter(|min| size < *min),
+        };
+        broken.constraints()
     }
 
     fn constraints(&self) -> Vec<String> {
-        [self.max_constraint(), self.min_constraint()]
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-
-    fn max_constraint(&self) -> Option<String> {
-        self.max
-            .map(|max| format!("Member must have length less than or equal to {max}"))
-    }
-
-    fn min_constraint(&self) -> Option<String> {
-        self.min
-            .map(|min| format!("Member must have length greater than or equal to {min}"))
+        let max = self
+            .max
+            .map(|max| format!("Member must have length less than or equal to {max}"));
+        let min = self
+            .min
+            .map(|min| format!("Member must have length greater than or equal to {min}"));
+        max.into_iter().chain(min).collect()
     }
 }
 
@@ -308,7 +296,12 @@ impl Findings {
         self.wrong_type.get_or_insert(message);
     }
 
-    fn violations(&mut self, path: &str, shown: &str, constraints: Vec<String>) {
+    /// `shown` is what stands between "Value " and "at": the value and a space, or nothing.
+    fn violations(&mut self, path: &str, constraints: Vec<String>, shown: impl FnOnce() -> String) {
+        if constraints.is_empty() {
+            return;
+        }
+        let shown = shown();
         for constraint in constraints {
             self.violation(format!(
                 "Value {shown}at '{path}' failed to satisfy constraint: {constraint}"
@@ -320,6 +313,10 @@ impl Findings {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(sentence);
         }
+    }
+
+    fn null(&mut self, path: &str) {
+        self.violations(path, vec![MUST_NOT_BE_NULL.to_owned()], || "null ".into());
     }
 
     fn absorb(&mut self, inner: Findings) {
@@ -357,8 +354,9 @@ impl<'v> Input<'v> {
     /// A text.
     pub fn string(&mut self, name: &str, rule: &Text) -> Member<'_, String> {
         self.scalar(name, string, |text, findings, path| {
-            let broken = rule.broken_by(text);
-            findings.violations(path, &quoted(text, rule.is_sensitive), broken);
+            findings.violations(path, rule.broken_by(text), || {
+                quoted(text, rule.is_sensitive)
+            });
         })
     }
 
@@ -371,7 +369,7 @@ impl<'v> Input<'v> {
         let member = self.scalar(name, string, |text, findings, path| {
             if find(table, text).is_none() {
                 let constraint = enum_constraint(table.iter().map(|(name, _)| *name));
-                findings.violations(path, &quoted(text, false), vec![constraint]);
+                findings.violations(path, vec![constraint], || quoted(text, false));
             }
         });
         member.map(
@@ -384,7 +382,7 @@ impl<'v> Input<'v> {
     /// as the real services do.
     pub fn integer(&mut self, name: &str, rule: &Integer) -> Member<'_, i64> {
         self.scalar(name, integer, |value, findings, path| {
-            findings.violations(path, &format!("'{value}' "), rule.broken_by(*value));
+            findings.violations(path, rule.broken_by(*value), || format!("'{value}' "));
         })
     }
 
@@ -437,13 +435,12 @@ impl<'v> Input<'v> {
         let items = self.list(name);
         let read = items.map(|items| {
             self.findings
-                .violations(&path, "", size.broken_by(items.len()));
+                .violations(&path, size.broken_by(items.len()), String::new);
             let mut read = Vec::new();
             for (index, item) in items.iter().enumerate() {
                 let member = format!("{path}.{}.member", index + 1);
                 if item.is_null() {
-                    let constraint = vec![MUST_NOT_BE_NULL.to_owned()];
-                    self.findings.violations(&member, "null ", constraint);
+                    self.findings.null(&member);
                 } else {
                     let inner = format!("{member}.");
                     read.extend(structure(item, inner, &mut self.findings, &mut form));
@@ -460,7 +457,6 @@ impl<'v> Input<'v> {
         let items = self.list(name);
         let read = items.map(|items| {
             let texts = texts(items, &mut self.findings);
-            let shown = shown_list(&texts, rule.is_sensitive);
             let mut broken = size.broken_by(items.len());
             if texts.len() < items.len() {
                 broken.push(each_member(&[MUST_NOT_BE_NULL.to_owned()]));
@@ -468,7 +464,8 @@ impl<'v> Input<'v> {
             if texts.iter().any(|text| !rule.broken_by(text).is_empty()) {
                 broken.push(each_member(&rule.constraints()));
             }
-            self.findings.violations(&path, &shown, broken);
+            self.findings
+                .violations(&path, broken, || shown_list(&texts, rule.is_sensitive));
             texts
         });
         self.member(name, read, Vec::new)
@@ -492,7 +489,7 @@ impl<'v> Input<'v> {
                 broken.push(each_member(&[values]));
             }
             self.findings
-                .violations(&path, &shown_list(&texts, false), broken);
+                .violations(&path, broken, || shown_list(&texts, false));
             found
         });
         self.member(name, read, Vec::new)
@@ -541,8 +538,9 @@ impl<'v> Input<'v> {
                         ));
                     }
                 }
-                let shown = shown_map(&map, key.is_sensitive || value.is_sensitive);
-                self.findings.violations(&path, &shown, broken);
+                self.findings.violations(&path, broken, || {
+                    shown_map(&map, key.is_sensitive || value.is_sensitive)
+                });
                 Some(map)
             }
             Some(Value::Array(_)) => {
@@ -644,8 +642,7 @@ impl<'i, T> Member<'i, T> {
     /// The value; its absence is a violation.
     pub fn required(self) -> T {
         if self.is_absent {
-            let constraint = vec![MUST_NOT_BE_NULL.to_owned()];
-            self.findings.violations(&self.path, "null ", constraint);
+            self.findings.null(&self.path);
         }
         match self.read {
             Read::Value(value) | Read::Placeholder(value) => value,

@@ -250,7 +250,8 @@ pub fn verify(
 /// Proves that the signing key made this signature over this request. Says nothing about scope and
 /// time: [`Authorization::check_scope`] comes first.
 ///
-/// Denials: [`SigV4Denial::UnsignedHeader`] when the host or a header that steers the operation is
+/// Denials: [`SigV4Denial::MalformedAuthorization`] when a header is named twice among the signed
+/// ones, [`SigV4Denial::UnsignedHeader`] when the host or a header that steers the operation is
 /// left out of the signature, [`SigV4Denial::SignatureMismatch`] for anything that was altered.
 pub fn verify_with(
     request: &SignedRequest<'_>,
@@ -267,6 +268,9 @@ pub fn verify_with(
         if !signed.contains(&name) {
             return Err(SigV4Denial::UnsignedHeader { name });
         }
+    }
+    if !are_distinct_names(&signed) {
+        return Err(SigV4Denial::MalformedAuthorization);
     }
     let canonical = canonical_request(request, &signed).ok_or(SigV4Denial::SignatureMismatch)?;
     let string_to_sign = format!(
@@ -508,6 +512,17 @@ impl MissingPart {
             }
         }
     }
+}
+
+/// Whether every header is named once and in small letters. A long header named a thousand times
+/// would be hashed as often, for anybody who asks.
+fn are_distinct_names(names: &[&str]) -> bool {
+    let mut sorted = names.to_vec();
+    sorted.sort_unstable();
+    sorted.windows(2).all(|pair| pair[0] != pair[1])
+        && !names
+            .iter()
+            .any(|name| name.bytes().any(|b| b.is_ascii_uppercase()))
 }
 
 /// The request in the one form that both sides hash. `None` when a signed header is absent: there
@@ -904,6 +919,65 @@ mod tests {
         assert_eq!(admin_get_user().verified(), Ok(()));
     }
 
+    /// Signatures made by the Python and JavaScript clients.
+    #[test]
+    fn what_other_clients_sign_verifies() {
+        const FUNCTION: &str = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-central-1%3A000000000000%3Afunction%3Amy-fn";
+        const EMPTY_SHA256: &str =
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        let python_cognito = Sent::new(
+            "POST",
+            "/",
+            &[
+                (
+                    "x-amz-target",
+                    "AWSCognitoIdentityProviderService.AdminGetUser",
+                ),
+                ("content-type", "application/x-amz-json-1.1"),
+            ],
+            r#"{"UserPoolId": "eu-central-1_abcdefghi", "Username": "ada"}"#,
+        );
+        let python_lambda = Sent::new("GET", &format!("{FUNCTION}?Qualifier=%24LATEST"), &[], "");
+        let javascript_lambda = Sent::new(
+            "GET",
+            &format!("{FUNCTION}?Qualifier=%24LATEST&tags=b%20c&tags=a%2A"),
+            &[("x-amz-content-sha256", EMPTY_SHA256)],
+            "",
+        );
+        for (mut sent, service, signed_headers, signature) in [
+            (
+                python_cognito,
+                "cognito-idp",
+                "content-type;host;x-amz-date;x-amz-target",
+                "6408a16e93b18ec574f33515c975c29b904d61477b123746aeb2e17bc1bfaf1f",
+            ),
+            (
+                python_lambda,
+                "lambda",
+                "host;x-amz-date",
+                "9359ab0708ed414f08357d460c949bed8cc2a48735bd7047076c82b1273de642",
+            ),
+            (
+                javascript_lambda,
+                "lambda",
+                "host;x-amz-content-sha256;x-amz-date",
+                "f6fa4b79bab8bfda00ac3fa62ed83cfad141ae7f3800f908d3d544dd14ea3de4",
+            ),
+        ] {
+            sent.set("x-amz-date", "20150830T123600Z");
+            sent.set(
+                "authorization",
+                &format!(
+                    "AWS4-HMAC-SHA256 \
+                     Credential=AKIDEXAMPLE/20150830/eu-central-1/{service}/aws4_request, \
+                     SignedHeaders={signed_headers}, Signature={signature}"
+                ),
+            );
+            let verified = sent.verified_for(service, SECRET, NOW_MS);
+            assert_eq!(verified, Ok(()), "{sent:?}");
+        }
+    }
+
     #[test]
     fn every_altered_part_is_refused() {
         type Alter = fn(&mut Sent);
@@ -1157,6 +1231,19 @@ mod tests {
         IncompleteSignatureException: Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.
         IncompleteSignatureException: Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.
         ");
+    }
+
+    #[test]
+    fn a_signed_header_is_named_once() {
+        for names in [";host;host", ";host;content-type", ";host;Content-Type"] {
+            let mut sent = admin_get_user();
+            replace(&mut sent, ";host", names);
+            assert_eq!(
+                sent.verified(),
+                Err(SigV4Denial::MalformedAuthorization),
+                "{names}"
+            );
+        }
     }
 
     #[test]

@@ -26,17 +26,35 @@ use zeroize::Zeroizing;
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Address and port to listen on [default: 127.0.0.1:8082]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LISTEN", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_LISTEN",
+        value_name = "ADDRESS"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<SocketAddr>,
 
     /// URL under which clients reach this server [dev: http://localhost and the port]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_PUBLIC_URL", value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_PUBLIC_URL",
+        value_name = "URL"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<Url>,
 
     /// Folder for everything this server keeps on disk [default: ./.claviger]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_DATA_DIR", value_name = "FOLDER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_DATA_DIR",
+        value_name = "FOLDER"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<PathBuf>,
 
@@ -54,22 +72,46 @@ pub struct Options {
 
     /// File with the master key: 32 random bytes in base64, readable by its owner
     /// only. It seals every secret in the database [dev: made in the data folder]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_MASTER_KEY_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_MASTER_KEY_FILE",
+        value_name = "FILE"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub master_key_file: Option<PathBuf>,
 
     /// AWS region in the ids and ARNs of user pools and functions [default: us-east-1]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_REGION", value_name = "REGION")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_REGION",
+        value_name = "REGION"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
 
     /// Form of the `iss` claim in the tokens of user pools [default: server]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_ISSUER", value_name = "FORM")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_ISSUER",
+        value_name = "FORM"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<Issuer>,
 
     /// How confirmation codes reach people [dev: log; serve: none]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_CODE_DELIVERY", value_name = "WAY")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_CODE_DELIVERY",
+        value_name = "WAY"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_delivery: Option<CodeDelivery>,
 
@@ -87,22 +129,46 @@ pub struct Options {
     pub enforce_function_permissions: Option<bool>,
 
     /// Program that runs Node.js functions [default: `node` on the PATH]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_NODE", value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_NODE",
+        value_name = "FILE"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node: Option<PathBuf>,
 
     /// How many function instances may run at once [default: 4 per processor]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_INSTANCES_MAX", value_name = "N")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_INSTANCES_MAX",
+        value_name = "N"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instances_max: Option<usize>,
 
     /// What to log, as directives such as `info` or `info,functions=debug` [default: info]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LOG", value_name = "FILTER")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_LOG",
+        value_name = "FILTER"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
 
     /// How log lines look [default: text]
-    #[arg(long, global = true, help_heading = "Settings", env = "CLAVIGER_LOG_FORMAT", value_name = "FORMAT")]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_LOG_FORMAT",
+        value_name = "FORMAT"
+    )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_format: Option<LogFormat>,
 }
@@ -142,8 +208,9 @@ pub enum LogFormat {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// Under which URL clients reach this server, without a slash at its end.
-    pub public_url: String,
+    /// Under which URL clients reach this server, without a slash at its end;
+    /// nothing means `http://localhost` and the port.
+    pub public_url: Option<String>,
     /// Where this server keeps files.
     pub data_dir: PathBuf,
     /// Where the database is.
@@ -206,10 +273,9 @@ impl Options {
         let data_dir = self.data_dir.unwrap_or_else(|| ".claviger".into());
         Config {
             listen,
-            public_url: self.public_url.map_or_else(
-                || format!("http://localhost:{}", listen.port()),
-                |url| url.as_str().trim_end_matches('/').to_owned(),
-            ),
+            public_url: self
+                .public_url
+                .map(|url| url.as_str().trim_end_matches('/').to_owned()),
             database: self.database_url.as_deref().map_or_else(
                 || Location::Sqlite(data_dir.join("claviger.db")),
                 Location::parse,
@@ -233,17 +299,24 @@ impl Options {
 }
 
 impl Config {
+    /// Under which URL clients reach this server, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        self.public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
+    }
+
     /// Refuses what `serve` must not do.
     pub fn check_for_serve(&self) -> Result<(), ConfigError> {
         let refuse = |why: &str| Err(ConfigError::Refused(why.to_owned()));
-        let is_local = Url::parse(&self.public_url).is_ok_and(|url| {
+        let is_local = Url::parse(&self.public_url()).is_ok_and(|url| {
             url.host_str() == Some("localhost")
                 || url
                     .host_str()
                     .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
                     .is_some_and(|address| address.is_loopback())
         });
-        if !is_local && !self.public_url.starts_with("https://") {
+        if !is_local && !self.public_url().starts_with("https://") {
             return refuse(
                 "public_url must begin with https:// unless it is on localhost: browsers offer \
                  passkeys on secure pages only, and API keys travel in every request. Put a \

@@ -45,7 +45,7 @@ impl Products {
             platform.clone(),
             accounts.clone(),
             functions::Settings {
-                public_url: config.public_url.clone(),
+                public_url: config.public_url(),
                 region: config.region.clone(),
                 environment: function_environment(config),
                 work_dir: config.data_dir.join("functions"),
@@ -58,7 +58,7 @@ impl Products {
             accounts.clone(),
             functions.clone(),
             pools::Settings {
-                public_url: config.public_url.clone(),
+                public_url: config.public_url(),
                 issuer: match config.issuer {
                     Issuer::Server => pools::IssuerForm::Server,
                     Issuer::Aws => pools::IssuerForm::Aws,
@@ -84,10 +84,18 @@ impl Products {
 /// says otherwise, so that an unmodified bundle reaches this server. The
 /// passkey service's address is known here only: no product knows another's.
 fn function_environment(config: &Config) -> Vec<(String, String)> {
-    vec![(
+    let mut environment = vec![(
         "PASSAGE_BASE_URL".to_owned(),
-        format!("{}/v1", config.public_url),
-    )]
+        format!("{}/v1", config.public_url()),
+    )];
+    // The functions of `dev` start this very program; it may have moved since they were made.
+    if let Ok(program) = std::env::current_exe() {
+        environment.push((
+            "CLAVIGER_PROGRAM".to_owned(),
+            program.to_string_lossy().into_owned(),
+        ));
+    }
+    environment
 }
 
 /// A server at work.
@@ -101,7 +109,11 @@ pub struct Running {
 }
 
 /// Serves `products` on `listener` until [`Running::stop`].
-pub fn start(products: Products, platform: &Platform, listener: TcpListener) -> io::Result<Running> {
+pub fn start(
+    products: Products,
+    platform: &Platform,
+    listener: TcpListener,
+) -> io::Result<Running> {
     let address = listener.local_addr()?;
     let (stop, mut stopping) = watch::channel(false);
     let router = routes::router(&products, platform.db.clone());

@@ -1,1 +1,100 @@
-//! passkeys.
+//! The Passkey Flex service: a customer's server opens a transaction, a browser
+//! or app runs a WebAuthn ceremony under it, and the customer's server exchanges
+//! the nonce it gets for the user's external id.
+//!
+//! The map: `apps` and their `api_keys`; `transactions` permit a ceremony;
+//! `handshakes` are one run of it; `ceremonies` start and finish them, around the
+//! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
+//! `nonces` prove a finished ceremony. `http` is the door, `refusal` every way to
+//! say no.
+//!
+//! User pools are unknown here: only a customer's own functions join the two
+//! products, over this crate's public API. Deliberately absent as well: any
+//! session or token of an end user, which is the customer's business.
+
+mod api_keys;
+mod apps;
+mod ceremonies;
+mod devices;
+mod handshakes;
+mod http;
+mod ids;
+mod nonces;
+mod refusal;
+mod stored;
+mod transactions;
+mod users;
+
+pub use api_keys::{ApiKey, NewApiKey};
+pub use apps::{App, AppSettings, Lifetimes, NewApp};
+pub use ids::{ApiKeyId, AppId};
+pub use refusal::{Failure, Refusal};
+
+use platform::{Fault, Platform, values};
+
+/// The handle on the passkey product; every door uses it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Passkeys {
+    platform: Platform,
+}
+
+/// How many expired rows [`Passkeys::sweep`] deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Transactions, completed or not.
+    pub transactions: u64,
+    /// Handshakes, spent or not.
+    pub handshakes: u64,
+    /// Nonces that nobody redeemed.
+    pub nonces: u64,
+}
+
+impl Passkeys {
+    /// The product on `platform`, whose database has the current schema.
+    pub fn new(platform: Platform) -> Passkeys {
+        Passkeys { platform }
+    }
+
+    /// Deletes what has expired, in batches small enough not to be felt by requests.
+    ///
+    /// To be called every few minutes. Nothing depends on it for being right: an
+    /// expired row is refused whether it is still there or not. Transactions and
+    /// handshakes are kept for an hour after they expired, so that a late finish
+    /// is recorded as late and not as unknown.
+    pub async fn sweep(&self) -> Result<Swept, Fault> {
+        let now_ms = self.platform.clock.now_ms();
+        let remembered_ms = now_ms - REMEMBERED_AFTER_EXPIRY_MS;
+        Ok(Swept {
+            transactions: self
+                .delete_expired(transactions::DELETE_EXPIRED, remembered_ms)
+                .await?,
+            handshakes: self
+                .delete_expired(handshakes::DELETE_EXPIRED, remembered_ms)
+                .await?,
+            nonces: self.delete_expired(nonces::DELETE_EXPIRED, now_ms).await?,
+        })
+    }
+
+    async fn delete_expired(&self, sql: &'static str, expired_at_ms: i64) -> Result<u64, Fault> {
+        let mut total = 0;
+        loop {
+            let deleted = self
+                .platform
+                .db
+                .write(async move |tx| {
+                    tx.execute(sql, values![expired_at_ms, SWEEP_BATCH_MAX])
+                        .await
+                })
+                .await?;
+            total += deleted;
+            if deleted == 0 {
+                return Ok(total);
+            }
+        }
+    }
+}
+
+const REMEMBERED_AFTER_EXPIRY_MS: i64 = 60 * 60 * 1_000;
+
+/// How many rows a sweep deletes in one transaction.
+const SWEEP_BATCH_MAX: i64 = 500;

@@ -35,8 +35,7 @@ pub fn options(options: &AuthenticationOptions<'_>) -> Value {
         "timeout": options.timeout_ms,
     });
     if let Some(allow) = options.allow {
-        public_key["allowCredentials"] =
-            allow.iter().map(CredentialDescriptor::to_json).collect();
+        public_key["allowCredentials"] = allow.iter().map(CredentialDescriptor::to_json).collect();
     }
     public_key
 }

@@ -187,7 +187,10 @@ mod tests {
             (Item::text("z"), Item::Int(-300)),
             (Item::Int(-1), Item::Bytes(vec![1, 2])),
             (Item::Int(3), Item::text("text")),
-            (Item::text("a"), Item::Map(vec![(Item::Int(1), Item::Int(2))])),
+            (
+                Item::text("a"),
+                Item::Map(vec![(Item::Int(1), Item::Int(2))]),
+            ),
             (Item::text("b"), Item::Bool(true)),
         ])
         .encode();
@@ -235,21 +238,39 @@ mod tests {
             ("a byte behind", vec![0xa0, 0x00]),
             ("a key without value", vec![0xa1, 0x01]),
             ("a key twice", vec![0xa2, 0x01, 0x00, 0x01, 0x00]),
-            ("a key twice in two lengths", vec![0xa2, 0x01, 0x00, 0x18, 0x01, 0x00]),
+            (
+                "a key twice in two lengths",
+                vec![0xa2, 0x01, 0x00, 0x18, 0x01, 0x00],
+            ),
             ("a key of bytes", vec![0xa1, 0x41, 0x61, 0x00]),
             ("text that is not UTF-8", vec![0xa1, 0x61, 0xff, 0x00]),
             ("an indefinite map", vec![0xbf, 0x01, 0x00, 0xff]),
-            ("an indefinite string", vec![0xa1, 0x01, 0x5f, 0x41, 0x00, 0xff]),
+            (
+                "an indefinite string",
+                vec![0xa1, 0x01, 0x5f, 0x41, 0x00, 0xff],
+            ),
             ("a break", vec![0xa1, 0x01, 0xff]),
             ("a reserved head", vec![0xa1, 0x01, 0x1c]),
-            ("a string of 2^63 bytes", vec![0xa1, 0x01, 0x5b, 0x80, 0, 0, 0, 0, 0, 0, 0]),
-            ("an array of 2^64-1 items", [&[0xa1, 0x01, 0x9b][..], &[0xff; 8]].concat()),
-            ("a map of 2^64-1 entries", [&[0xbb][..], &[0xff; 8]].concat()),
+            (
+                "a string of 2^63 bytes",
+                vec![0xa1, 0x01, 0x5b, 0x80, 0, 0, 0, 0, 0, 0, 0],
+            ),
+            (
+                "an array of 2^64-1 items",
+                [&[0xa1, 0x01, 0x9b][..], &[0xff; 8]].concat(),
+            ),
+            (
+                "a map of 2^64-1 entries",
+                [&[0xbb][..], &[0xff; 8]].concat(),
+            ),
             ("65 entries", many),
             ("17 arrays deep", nested(&[0x81], 17, &[])),
             ("100000 arrays deep", nested(&[0x81], 100_000, &[])),
             ("100000 tags deep", nested(&[0xc1], 100_000, &[])),
-            ("1000 indefinite arrays deep", nested(&[0x9f], 1000, &[0xff])),
+            (
+                "1000 indefinite arrays deep",
+                nested(&[0x9f], 1000, &[0xff]),
+            ),
         ];
         for (what, bytes) in table {
             assert_eq!(Map::read(bytes).unwrap_err(), Malformed, "{what}");

@@ -394,7 +394,10 @@ mod tests {
             let good = SigningKey::from_seed(algorithm, "ours").cose_key();
             let coordinate = |label: i64| {
                 let mut good = good.clone();
-                let entry = good.entries().iter().find(|(key, _)| *key == Item::Int(label));
+                let entry = good
+                    .entries()
+                    .iter()
+                    .find(|(key, _)| *key == Item::Int(label));
                 match entry {
                     Some((_, Item::Bytes(bytes))) => bytes.clone(),
                     other => panic!("no coordinate: {other:?}"),
@@ -621,8 +624,14 @@ mod tests {
             ("a byte behind, counted", inside),
             ("BER long length", long_length),
             ("negative r", ecdsa_der(&negative, &s)),
-            ("r of 33 bytes without need", ecdsa_der(&[&[0], &r[..]].concat(), &s)),
-            ("s of 33 bytes without need", ecdsa_der(&r, &[&[0], &s[..]].concat())),
+            (
+                "r of 33 bytes without need",
+                ecdsa_der(&[&[0], &r[..]].concat(), &s),
+            ),
+            (
+                "s of 33 bytes without need",
+                ecdsa_der(&r, &[&[0], &s[..]].concat()),
+            ),
             ("r = 0", ecdsa_der(&[0], &s)),
             ("s = 0", ecdsa_der(&r, &[0])),
             ("r = s = 0", ecdsa_der(&[0], &[0])),
@@ -634,7 +643,10 @@ mod tests {
                 ecdsa_der(&n, &n)
             }),
             ("r = s = 1", ecdsa_der(&[1], &[1])),
-            ("indefinite length", [&[0x30, 0x80], &good[2..], &[0, 0]].concat()),
+            (
+                "indefinite length",
+                [&[0x30, 0x80], &good[2..], &[0, 0]].concat(),
+            ),
             ("a set", [&[0x31], &good[1..]].concat()),
             ("cut", good[..good.len() - 1].to_vec()),
             ("all zero", vec![0; 64]),

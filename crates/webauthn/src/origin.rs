@@ -133,7 +133,10 @@ mod tests {
             ("//example.com", OriginError::NotAUrl),
             ("https://", OriginError::NotAUrl),
             ("http://example.com", OriginError::SchemeNotAllowed),
-            ("http://localhost.example.com", OriginError::SchemeNotAllowed),
+            (
+                "http://localhost.example.com",
+                OriginError::SchemeNotAllowed,
+            ),
             ("ftp://example.com", OriginError::SchemeNotAllowed),
             ("file:///etc/passwd", OriginError::SchemeNotAllowed),
             ("javascript:alert(1)", OriginError::SchemeNotAllowed),

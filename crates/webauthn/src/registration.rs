@@ -1,5 +1,7 @@
 //! Registration: the options that ask for a new credential, and the verification of what comes back.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -12,9 +14,6 @@ use crate::{
     Algorithm, Credential, CredentialDescriptor, Denial, RelyingParty, UserVerification,
     encode_user_id,
 };
-
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 /// What the options of a registration are made from.
 #[derive(Clone, Copy, Debug)]

@@ -32,11 +32,9 @@ pub(crate) struct Claims {
 
 impl AccessTokens {
     pub(crate) fn new(settings: &Settings) -> Result<Self, reqwest::Error> {
-        let issuer = settings.issuer();
-        let keys = KeySet::new(format!("{issuer}/.well-known/jwks.json"))?;
         Ok(Self {
-            keys,
-            issuer,
+            keys: KeySet::new(settings.key_set_url())?,
+            issuer: settings.issuer(),
             client_id: settings.app_client_id.clone(),
         })
     }

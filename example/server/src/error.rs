@@ -56,10 +56,14 @@ impl From<JsonRejection> for ApiError {
 }
 
 impl From<claviger_flex::Error> for ApiError {
+    /// The one thing a caller can do better is what the passkey service does not understand, as a label too long.
     fn from(error: claviger_flex::Error) -> Self {
-        ApiError::Upstream {
-            who: "The passkey service",
-            cause: format!("{error:?}"),
+        match error {
+            claviger_flex::Error::InvalidRequest(sentence) => ApiError::BadRequest(sentence),
+            other => ApiError::Upstream {
+                who: "The passkey service",
+                cause: format!("{other:?}"),
+            },
         }
     }
 }

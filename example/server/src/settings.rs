@@ -32,7 +32,7 @@ pub struct Settings {
     pub access_key_id: String,
 
     /// Secret of that access key. Better set as a variable: flags are visible to other users of the machine.
-    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", hide_env_values = true)]
+    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", value_parser = secret, hide_env_values = true)]
     pub secret_access_key: SecretString,
 
     /// Id of the passkey app.
@@ -40,7 +40,7 @@ pub struct Settings {
     pub passage_app_id: String,
 
     /// API key of the passkey app. Better set as a variable: flags are visible to other users of the machine.
-    #[arg(long, env = "PASSAGE_API_KEY", hide_env_values = true)]
+    #[arg(long, env = "PASSAGE_API_KEY", value_parser = secret, hide_env_values = true)]
     pub passage_api_key: SecretString,
 
     /// Address of the passkey service's API.
@@ -53,7 +53,7 @@ pub struct Settings {
 
     /// Issuer of the user pool's tokens [default: the endpoint with the pool's id, or the real one of Amazon Cognito].
     ///
-    /// The pool's key set is read from /.well-known/jwks.json below it.
+    /// Needed when the pool writes another issuer than its own address. Its keys are read from the endpoint all the same.
     #[arg(long, env = "COGNITO_ISSUER")]
     cognito_issuer: Option<Url>,
 
@@ -65,12 +65,37 @@ pub struct Settings {
 impl Settings {
     /// What the `iss` claim of the pool's tokens must be, without a slash at the end.
     pub fn issuer(&self) -> String {
-        let pool = &self.user_pool_id;
-        match (&self.cognito_issuer, &self.cognito_endpoint) {
-            (Some(issuer), _) => issuer.as_str().trim_end_matches('/').to_owned(),
-            (None, Some(endpoint)) => format!("{}/{pool}", endpoint.as_str().trim_end_matches('/')),
-            (None, None) => format!("https://cognito-idp.{}.amazonaws.com/{pool}", self.region),
+        match &self.cognito_issuer {
+            Some(issuer) => issuer.as_str().trim_end_matches('/').to_owned(),
+            None => self.pool_url(),
         }
+    }
+
+    /// Where the pool's public keys are. A server of one's own may write the issuer of the real service, where its keys
+    /// are not: so the endpoint, which is trusted with everything else, is asked first.
+    pub(crate) fn key_set_url(&self) -> String {
+        let base = if self.cognito_endpoint.is_some() {
+            self.pool_url()
+        } else {
+            self.issuer()
+        };
+        format!("{base}/.well-known/jwks.json")
+    }
+
+    fn pool_url(&self) -> String {
+        let pool = &self.user_pool_id;
+        match &self.cognito_endpoint {
+            Some(endpoint) => format!("{}/{pool}", endpoint.as_str().trim_end_matches('/')),
+            None => format!("https://cognito-idp.{}.amazonaws.com/{pool}", self.region),
+        }
+    }
+}
+
+fn secret(text: &str) -> Result<SecretString, &'static str> {
+    if text.is_empty() {
+        Err("a value is required")
+    } else {
+        Ok(SecretString::from(text))
     }
 }
 
@@ -80,33 +105,40 @@ mod tests {
 
     #[test]
     fn the_issuer_follows_the_pools_place_unless_it_is_named() {
-        let cases: [(&[&str], &str); 4] = [
-            (
-                &[],
-                "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc",
-            ),
-            (
-                &["--cognito-endpoint", "http://localhost:8082"],
-                "http://localhost:8082/eu-west-1_abc",
-            ),
+        let real = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc";
+        let ours = "http://localhost:8082/eu-west-1_abc";
+        let named = "https://id.example.com/pool";
+        let cases: [(&[&str], &str, &str); 5] = [
+            (&[], real, real),
+            (&["--cognito-endpoint", "http://localhost:8082"], ours, ours),
             (
                 &["--cognito-endpoint", "http://localhost:8082/"],
-                "http://localhost:8082/eu-west-1_abc",
+                ours,
+                ours,
+            ),
+            (
+                &["--cognito-issuer", "https://id.example.com/pool/"],
+                named,
+                named,
             ),
             (
                 &[
                     "--cognito-endpoint",
                     "http://localhost:8082",
                     "--cognito-issuer",
-                    "https://id.example.com/pool/",
+                    real,
                 ],
-                "https://id.example.com/pool",
+                real,
+                ours,
             ),
         ];
-        for (flags, expected) in cases {
+        for (flags, issuer, keys) in cases {
+            let settings = parse(flags).expect("the flags are right");
+            assert_eq!(settings.issuer(), issuer, "{flags:?}");
             assert_eq!(
-                parse(flags).expect("the flags are right").issuer(),
-                expected
+                settings.key_set_url(),
+                format!("{keys}/.well-known/jwks.json"),
+                "{flags:?}"
             );
         }
     }
@@ -117,6 +149,7 @@ mod tests {
             ["--cognito-endpoint", "here"],
             ["--web-origin", "localhost"],
             ["--app-client-id", ""],
+            ["--secret-access-key", ""],
         ] {
             assert!(parse(&flags).is_err(), "{flags:?}");
         }

@@ -1,14 +1,23 @@
 //! The user pool's admin operations this server needs, and what their errors mean here.
 
+use std::time::Duration;
+
 use aws_credential_types::Credentials;
+use aws_sdk_cognitoidentityprovider::config::timeout::TimeoutConfig;
 use aws_sdk_cognitoidentityprovider::config::{BehaviorVersion, Region};
 use aws_sdk_cognitoidentityprovider::error::DisplayErrorContext;
 use aws_sdk_cognitoidentityprovider::types::AttributeType;
+use aws_sdk_cognitoidentityprovider::types::error::{
+    InvalidParameterException, NotAuthorizedException,
+};
 use aws_sdk_cognitoidentityprovider::{Client, Config, Error};
 use secrecy::ExposeSecret;
 
 use crate::error::ApiError;
 use crate::settings::Settings;
+
+/// How long one operation may take in all, retries included: somebody waits at a form.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One user pool, with an access key that may administer its users.
 pub(crate) struct UserPool {
@@ -35,6 +44,11 @@ impl UserPool {
         );
         let mut config = Config::builder()
             .behavior_version(BehaviorVersion::latest())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_timeout(OPERATION_TIMEOUT)
+                    .build(),
+            )
             .region(Region::new(settings.region.clone()))
             .credentials_provider(credentials);
         if let Some(endpoint) = &settings.cognito_endpoint {
@@ -110,18 +124,14 @@ impl UserPool {
 fn refuse(error: Error) -> ApiError {
     match error {
         Error::UserNotFoundException(_) => ApiError::UserNotFound,
-        Error::InvalidParameterException(
-            aws_sdk_cognitoidentityprovider::types::error::InvalidParameterException {
-                message: Some(message),
-                ..
-            },
-        )
-        | Error::NotAuthorizedException(
-            aws_sdk_cognitoidentityprovider::types::error::NotAuthorizedException {
-                message: Some(message),
-                ..
-            },
-        ) => ApiError::BadRequest(message),
+        Error::InvalidParameterException(InvalidParameterException {
+            message: Some(message),
+            ..
+        })
+        | Error::NotAuthorizedException(NotAuthorizedException {
+            message: Some(message),
+            ..
+        }) => ApiError::BadRequest(message),
         other => ApiError::Upstream {
             who: "The user pool",
             cause: DisplayErrorContext(&other).to_string(),

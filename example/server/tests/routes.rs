@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use clap::Parser;
 use example_server::{Settings, router};
 use jsonwebtoken::jwk::Jwk;
@@ -121,6 +122,23 @@ async fn a_signed_in_user_gets_a_register_transaction() {
             ),
         ]
     );
+}
+
+#[tokio::test]
+async fn a_pool_may_write_another_issuer_than_its_own_address() {
+    let mut world = World::start().await;
+    let issuer = format!("https://cognito-idp.us-east-1.amazonaws.com/{POOL}");
+    world.use_settings(&["--cognito-issuer", &issuer]);
+    let (status, _) = world
+        .post("/users/add-passkey", Some(&bearer(&claims(&world))), "")
+        .await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let mut claims = claims(&world);
+    claims["iss"] = json!(issuer);
+    let (status, _) = world
+        .post("/users/add-passkey", Some(&bearer(&claims)), "")
+        .await;
+    assert_eq!(status, StatusCode::OK);
 }
 
 #[tokio::test]
@@ -269,9 +287,8 @@ async fn a_service_that_is_down_is_told_apart_from_a_wrong_request() {
     let expected = json!({"error": "The passkey service is not available. Try again in a moment."});
     assert_eq!(answer, (StatusCode::BAD_GATEWAY, expected));
 
-    // A fresh server whose pool has no key set at this issuer.
-    let issuer = format!("{}/nothing-here", world.pool_url);
-    world.use_settings(&["--cognito-issuer", &issuer]);
+    // A fresh server for a pool without a key set.
+    world.use_settings(&["--user-pool-id", "us-east-1_other"]);
     for _ in 0..2 {
         let answer = world.post("/users/add-passkey", Some(&token), "").await;
         let expected =
@@ -518,7 +535,11 @@ static STRANGER: LazyLock<EncodingKey> = LazyLock::new(rsa_key);
 fn rsa_key() -> EncodingKey {
     let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key pair");
     let der: Pkcs8V1Der<'static> = pair.as_der().expect("an encoding");
-    EncodingKey::from_rsa_der(der.as_ref())
+    let pem = format!(
+        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
+        BASE64_STANDARD.encode(der.as_ref())
+    );
+    EncodingKey::from_rsa_pem(pem.as_bytes()).expect("a PEM key")
 }
 
 /// The claims of a good access token of the pool.

@@ -11,7 +11,7 @@ export interface ClaimRow {
 }
 
 const MEANINGS: Record<string, string> = {
-  sub: 'the user, for ever',
+  sub: 'the user; never changes',
   iss: 'the user pool that issued the token',
   scope: 'what the token allows',
   client_id: 'the app client it was issued to',

@@ -1,4 +1,4 @@
-// The app: settings, the four conversation partners, and which page is shown for which address.
+// The app: settings, whom it talks to, and which page is shown for which address.
 
 import '@fontsource-variable/instrument-sans/wght.css';
 import '@fontsource-variable/geist-mono/wght.css';

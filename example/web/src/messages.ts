@@ -7,6 +7,9 @@ import { ServerError } from './server.js';
 export type Action = 'sign-up' | 'password' | 'passkey' | 'add-passkey';
 
 const UNEXPECTED = 'Something unexpected went wrong. Please try again.';
+const NO_PASSKEY = 'This account has no passkey yet. Sign in with your password, then add one.';
+const OUT_OF_ORDER =
+  'Passkey sign-in is out of order: one of the user pool’s functions failed. Use your password for now.';
 
 export function explain(error: unknown, action: Action): string {
   if (error instanceof PassageError) return explainPassage(error, action);
@@ -50,8 +53,6 @@ function explainServer({ statusCode, message }: ServerError): string {
   return message;
 }
 
-const NO_PASSKEY = 'This account has no passkey yet. Sign in with your password, then add one.';
-
 function explainPool({ name, message }: Error, action: Action): string {
   switch (name) {
     case 'UsernameExistsException':
@@ -71,7 +72,7 @@ function explainPool({ name, message }: Error, action: Action): string {
     case 'UnexpectedLambdaException':
     case 'InvalidLambdaResponseException':
     case 'UnexpectedAnswer':
-      return 'Passkey sign-in is out of order: one of the user pool’s functions failed. Use your password for now.';
+      return OUT_OF_ORDER;
     case 'ResourceNotFoundException':
       return 'The user pool does not know this app. Check the pool and app client ids in the settings.';
     case 'TooManyRequestsException':
@@ -94,9 +95,12 @@ function explainNotAuthorized(message: string, action: Action): string {
     return 'Too many wrong passwords. Wait a moment, then try again.';
   }
   if (message.startsWith('User is disabled')) return 'This account is disabled.';
-  if (message.startsWith('SignUp is not permitted')) return 'This user pool does not let people sign up themselves.';
+  if (message.startsWith('SignUp is not permitted'))
+    return 'This user pool does not let people sign up themselves.';
   if (action === 'password') return 'The email or the password is not right.';
-  if (action === 'passkey') return 'Passkey sign-in was refused. Try again, or sign in with your password.';
+  if (action === 'passkey') {
+    return 'Passkey sign-in did not work for this email. Check it, or sign in with your password.';
+  }
   return sentence(message);
 }
 
@@ -106,8 +110,8 @@ function explainTrigger(message: string): string {
     return 'The passkey could not be confirmed in time. Please try again.';
   }
   // A person without a passkey is unknown to the passkey service until the first one is added.
-  if (/no[ _]passkeys?|not[ _]found|missing sub/i.test(message)) return NO_PASSKEY;
-  return 'Passkey sign-in is out of order: one of the user pool’s functions failed. Use your password for now.';
+  if (/no[ _]passkeys|user.{0,40}not.{0,10}found|missing sub/i.test(message)) return NO_PASSKEY;
+  return OUT_OF_ORDER;
 }
 
 function sentence(text: string): string {

@@ -49,7 +49,10 @@ export class ExampleServer {
     const body = typeof answer === 'object' && answer !== null ? (answer as Record<string, unknown>) : {};
     if (!response.ok) {
       const text = body['error'];
-      throw new ServerError(response.status, typeof text === 'string' ? text : 'The example server has a problem.');
+      throw new ServerError(
+        response.status,
+        typeof text === 'string' ? text : 'The example server has a problem.',
+      );
     }
     return body;
   }

@@ -23,7 +23,10 @@ const REQUIRED: Setting[] = [
   { name: 'VITE_AWS_COGNITO_USER_POOL_ID', meaning: 'id of the user pool' },
   { name: 'VITE_AWS_COGNITO_APP_CLIENT_ID', meaning: 'id of the pool’s app client' },
   { name: 'VITE_PASSAGE_APP_ID', meaning: 'id of the passkey app' },
-  { name: 'VITE_PASSAGE_BASE_URL', meaning: 'address of the passkey service, such as http://localhost:8082/v1' },
+  {
+    name: 'VITE_PASSAGE_BASE_URL',
+    meaning: 'address of the passkey service, such as http://localhost:8082/v1',
+  },
 ];
 
 /** Reads the settings, or names those that are absent or empty. */

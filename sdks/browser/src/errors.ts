@@ -99,7 +99,10 @@ function describe(name: string, ceremony: 'registration' | 'authentication'): [O
     case 'NotAllowedError':
       return ceremony === 'registration'
         ? ['passkey_cancelled', 'No passkey was created: the request was cancelled or timed out.']
-        : ['passkey_cancelled', 'No passkey was used: the request was cancelled, timed out, or found no match.'];
+        : [
+            'passkey_cancelled',
+            'No passkey was used: the request was cancelled, timed out, or found no match.',
+          ];
     case 'InvalidStateError':
       return ceremony === 'registration'
         ? ['passkey_already_registered', 'This device already has a passkey for this account.']
@@ -107,7 +110,10 @@ function describe(name: string, ceremony: 'registration' | 'authentication'): [O
     case 'NotSupportedError':
       return ['passkeys_not_supported', 'This browser or device does not support the passkeys used here.'];
     case 'ConstraintError':
-      return ['authenticator_not_suitable', 'This device cannot store the kind of passkey that is needed here.'];
+      return [
+        'authenticator_not_suitable',
+        'This device cannot store the kind of passkey that is needed here.',
+      ];
     case 'SecurityError':
       return ['origin_not_allowed', 'Passkeys cannot be used at this web address.'];
     case 'AbortError':

@@ -24,7 +24,13 @@ export class FakeBrowser {
   constructor() {
     define('fetch', async (url: string, init: RequestInit) => {
       const { method, credentials } = init;
-      const sent = { url, method, headers: new Headers(init.headers), credentials, body: JSON.parse(init.body as string) };
+      const sent = {
+        url,
+        method,
+        headers: new Headers(init.headers),
+        credentials,
+        body: JSON.parse(init.body as string),
+      };
       this.sent.push(sent);
       return this.#answer(sent, init.signal!);
     });

@@ -161,7 +161,12 @@ test("the service's refusal keeps its code, its words and its status", async () 
 
 test('an answer that is not the contract is named as such and readable', async (t) => {
   const answers: [string, () => Response, string, number | undefined][] = [
-    ['a proxy page', () => new Response('<h1>Bad gateway</h1>', { status: 502 }), 'internal_server_error', 502],
+    [
+      'a proxy page',
+      () => new Response('<h1>Bad gateway</h1>', { status: 502 }),
+      'internal_server_error',
+      502,
+    ],
     ['a bare refusal', () => new Response('', { status: 403 }), 'invalid_response', 403],
     ['a page in place of JSON', () => new Response('<h1>Hello</h1>'), 'invalid_response', undefined],
     ['an empty object', () => json(200, {}), 'invalid_response', undefined],
@@ -234,7 +239,9 @@ test('an app id is needed, and a strange one cannot leave its place in the path'
 });
 
 function withChallenge(challenge: string): object {
-  return { handshake: { id: 'h', challenge: { publicKey: { ...start.handshake.challenge.publicKey, challenge } } } };
+  return {
+    handshake: { id: 'h', challenge: { publicKey: { ...start.handshake.challenge.publicKey, challenge } } },
+  };
 }
 
 async function nameAndVersion(): Promise<string> {

@@ -70,7 +70,7 @@ async function endSession(app: App, { accessToken }: Session): Promise<Notice> {
   } catch (error) {
     const isOver = error instanceof Error && error.name === 'NotAuthorizedException';
     if (!isOver) {
-      console.error(error);
+      console.warn(error);
       return {
         kind: 'alert',
         text: 'You are signed out here, but the user pool could not be told. The token stays valid until it expires.',
@@ -133,12 +133,16 @@ function element(tag: string, text: string): HTMLElement {
 }
 
 function wireCopy(root: HTMLElement, accessToken: string): void {
-  part(root, '[data-action=copy]').addEventListener('click', async () => {
-    try {
-      await navigator.clipboard.writeText(accessToken);
-      notify(root, { kind: 'status', text: 'Token copied.' });
-    } catch {
-      notify(root, { kind: 'alert', text: 'The browser did not allow copying. Select the token instead.' });
-    }
+  const copy = part(root, '[data-action=copy]');
+  copy.addEventListener('click', () => {
+    void whileBusy(
+      root,
+      copy,
+      async () => {
+        await navigator.clipboard.writeText(accessToken);
+        notify(root, { kind: 'status', text: 'Token copied.' });
+      },
+      () => 'The browser did not allow copying. Select the token instead.',
+    );
   });
 }

@@ -2,7 +2,15 @@ import { readClaims } from '../access-token.js';
 import { explain } from '../messages.js';
 import { loadProgress, saveProgress, saveSession } from '../memory.js';
 import html from './sign-in.html?raw';
-import { areValid, build, clearErrorsOnInput, missingEmail, part, whileBusy, wirePasswordToggle } from './view.js';
+import {
+  areValid,
+  build,
+  clearErrorsOnInput,
+  missingEmail,
+  part,
+  whileBusy,
+  wirePasswordToggle,
+} from './view.js';
 import type { App, Progressing, View } from './view.js';
 
 export function signInView(app: App): View {
@@ -46,7 +54,12 @@ export function signInView(app: App): View {
   return { root, focus: email.value === '' ? undefined : password };
 }
 
-async function signInWithPassword(app: App, email: string, password: string, say: Progressing): Promise<void> {
+async function signInWithPassword(
+  app: App,
+  email: string,
+  password: string,
+  say: Progressing,
+): Promise<void> {
   say('Checking your password…');
   const accessToken = await confirmedSignIn(app, email, password);
   const claims = readClaims(accessToken);

@@ -1,8 +1,16 @@
 import { explain } from '../messages.js';
-import { loadProgress, saveProgress } from '../memory.js';
+import { saveProgress } from '../memory.js';
 import { missingFrom, PASSWORD_RULES } from '../password-rules.js';
 import html from './sign-up.html?raw';
-import { areValid, build, clearErrorsOnInput, missingEmail, part, whileBusy, wirePasswordToggle } from './view.js';
+import {
+  areValid,
+  build,
+  clearErrorsOnInput,
+  missingEmail,
+  part,
+  whileBusy,
+  wirePasswordToggle,
+} from './view.js';
 import type { App, View } from './view.js';
 
 export function signUpView(app: App): View {
@@ -11,6 +19,9 @@ export function signUpView(app: App): View {
   const email = part<HTMLInputElement>(form, '#email');
   const password = part<HTMLInputElement>(form, '#password');
   const showRules = wireRules(part(form, '#password-rules'));
+
+  // Signed up, but the example server could not be reached to confirm it: the next try only does what is left.
+  let unconfirmed: string | undefined;
 
   showRules('');
   wirePasswordToggle(form);
@@ -30,24 +41,21 @@ export function signUpView(app: App): View {
       part(form, '[type=submit]'),
       async (say) => {
         say('Creating your account…');
-        await signUp(app, address, password.value);
-        app.go('sign-in', { kind: 'status', text: `Welcome! Your account is ready. Now sign in with your password.` });
+        if (unconfirmed !== address) {
+          await app.pool.signUp(address, password.value);
+          unconfirmed = address;
+        }
+        await app.server.confirmSignUp(address);
+        saveProgress({ email: address, signedUp: true });
+        app.go('sign-in', {
+          kind: 'status',
+          text: 'Welcome! Your account is ready. Now sign in with your password.',
+        });
       },
       (error) => explain(error, 'sign-up'),
     );
   });
   return { root };
-}
-
-async function signUp(app: App, email: string, password: string): Promise<void> {
-  // The account may exist already and only lack its confirmation, when the server was down the first time.
-  const isAwaitingConfirmation = loadProgress()?.email === email && loadProgress()?.signedUp === false;
-  if (!isAwaitingConfirmation) {
-    await app.pool.signUp(email, password);
-    saveProgress({ email, signedUp: false });
-  }
-  await app.server.confirmSignUp(email);
-  saveProgress({ email, signedUp: true });
 }
 
 /** Lists the rules, and ticks those that a password meets. */

@@ -65,7 +65,7 @@ export async function whileBusy(
   explainFailure: (error: unknown) => string,
 ): Promise<void> {
   if (root.hasAttribute('aria-busy')) return;
-  const buttons = root.querySelectorAll('button');
+  const buttons = root.querySelectorAll('button:not([data-toggle])');
   root.setAttribute('aria-busy', 'true');
   source.classList.add('working');
   for (const button of buttons) button.setAttribute('aria-disabled', 'true');
@@ -73,7 +73,8 @@ export async function whileBusy(
   try {
     await work((text) => notify(root, { kind: 'status', text, isBusy: true }));
   } catch (error) {
-    console.error(error);
+    // The sentence is for the person; whoever opens the console wants the exception.
+    console.warn(error);
     notify(root, { kind: 'alert', text: explainFailure(error) });
   } finally {
     root.removeAttribute('aria-busy');

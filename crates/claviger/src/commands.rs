@@ -1,0 +1,252 @@
+//! What each sub-command does.
+
+use accounts::{Organization, SignaturePolicy};
+use passkeys::NewApp;
+use platform::{Clock, Db, Entropy, Fault, Platform};
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+
+use crate::{
+    cli::{AccessKeyCommand, ApiKeyCommand, AppCommand, Cli, Command, DevArgs, Trigger},
+    config::{CodeDelivery, Config, ConfigError},
+    dev,
+    serve::{self, Products},
+    telemetry,
+};
+
+/// Why a command failed; its text is for the person at the terminal.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What was asked for cannot be done; says why.
+    #[error("{0}")]
+    Refused(String),
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The operating system.
+    #[error("{0}: {1}")]
+    System(String, #[source] std::io::Error),
+    /// A trigger ended.
+    #[error("the trigger ended: {0}")]
+    Trigger(String),
+}
+
+/// Runs what the command line says.
+pub fn run(cli: Cli) -> Result<(), CommandError> {
+    let command = cli
+        .command
+        .unwrap_or_else(|| Command::Dev(DevArgs::default()));
+    // A trigger runs as a function: without settings, data or secrets of the server.
+    if let Command::Trigger { trigger } = command {
+        return run_trigger(trigger);
+    }
+    let config = cli.options.resolve(cli.config.as_deref())?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::System("starting the runtime".into(), error))?
+        .block_on(async {
+            match command {
+                Command::Dev(arguments) => run_dev(config, &arguments).await,
+                Command::Serve => run_serve(config).await,
+                Command::App(AppCommand::Create {
+                    name,
+                    origin,
+                    rp_id,
+                    json,
+                }) => create_app(&config, NewApp::new(name, origin, rp_id), json).await,
+                Command::ApiKey(ApiKeyCommand::Create { app, name, json }) => {
+                    create_api_key(&config, &app, &name, json).await
+                }
+                Command::AccessKey(AccessKeyCommand::Create { name, json }) => {
+                    create_access_key(&config, &name, json).await
+                }
+                Command::Trigger { .. } => unreachable!("handled above"),
+            }
+        })
+}
+
+async fn run_dev(mut config: Config, arguments: &DevArgs) -> Result<(), CommandError> {
+    config.check_for_dev()?;
+    config.code_delivery = CodeDelivery::Log;
+    telemetry::init(&config)?;
+    config.prepare_data_dir(&Entropy::system())?;
+    let listener = listen(&mut config).await?;
+    let (platform, products) = open(&config, SignaturePolicy::WellFormed).await?;
+    let seed = dev::seed(&config, &products, arguments).await?;
+    let running = start(products, &platform, listener)?;
+    if arguments.json {
+        println!("{}", seed.to_json(&config));
+    } else {
+        println!("{}", seed.to_table(&config));
+    }
+    run_until_stopped(running).await
+}
+
+async fn run_serve(mut config: Config) -> Result<(), CommandError> {
+    config.check_for_serve()?;
+    telemetry::init(&config)?;
+    let listener = listen(&mut config).await?;
+    let (platform, products) = open(&config, SignaturePolicy::Verify).await?;
+    let running = start(products, &platform, listener)?;
+    tracing::info!(
+        address = %running.address,
+        public_url = config.public_url(),
+        "serving"
+    );
+    run_until_stopped(running).await
+}
+
+fn run_trigger(trigger: Trigger) -> Result<(), CommandError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::System("starting the runtime".into(), error))?
+        .block_on(async {
+            match trigger {
+                Trigger::DefineAuthChallenge => triggers::define_auth_challenge().await,
+                Trigger::CreateAuthChallenge => triggers::create_auth_challenge().await,
+                Trigger::VerifyAuthChallenge => triggers::verify_auth_challenge().await,
+            }
+        })
+        .map_err(|error| CommandError::Trigger(error.to_string()))
+}
+
+async fn create_app(config: &Config, new: NewApp, json: bool) -> Result<(), CommandError> {
+    let (_, products) = open(config, SignaturePolicy::Verify).await?;
+    let organization = first_organization(&products).await?;
+    let app = products
+        .passkeys
+        .create_app(&organization.id, new)
+        .await
+        .map_err(refused)?;
+    answer(
+        json,
+        &json!({
+            "app_id": app.id,
+            "name": app.name,
+            "auth_origin": app.auth_origin,
+            "rp_id": app.rp_id,
+        }),
+    );
+    Ok(())
+}
+
+async fn create_api_key(
+    config: &Config,
+    app_id: &str,
+    name: &str,
+    json: bool,
+) -> Result<(), CommandError> {
+    let (_, products) = open(config, SignaturePolicy::Verify).await?;
+    let key = products
+        .passkeys
+        .create_api_key(app_id, name)
+        .await
+        .map_err(refused)?;
+    answer(
+        json,
+        &json!({
+            "api_key_id": key.id,
+            "name": name,
+            "api_key": key.secret.expose_secret(),
+        }),
+    );
+    Ok(())
+}
+
+async fn create_access_key(config: &Config, name: &str, json: bool) -> Result<(), CommandError> {
+    let (_, products) = open(config, SignaturePolicy::Verify).await?;
+    let organization = first_organization(&products).await?;
+    let key = products
+        .accounts
+        .create_access_key(&organization.id, name)
+        .await?;
+    answer(
+        json,
+        &json!({
+            "access_key_id": key.id,
+            "secret_access_key": key.secret.expose_secret(),
+            "account_id": organization.account_id,
+            "name": name,
+        }),
+    );
+    Ok(())
+}
+
+fn refused(error: impl std::fmt::Display) -> CommandError {
+    CommandError::Refused(error.to_string())
+}
+
+/// The organization that the sub-commands act for; made when there is none yet.
+pub(crate) async fn first_organization(products: &Products) -> Result<Organization, Fault> {
+    match products.accounts.find_first_organization().await? {
+        Some(organization) => Ok(organization),
+        None => products.accounts.create_organization("Default").await,
+    }
+}
+
+async fn open(
+    config: &Config,
+    signatures: SignaturePolicy,
+) -> Result<(Platform, Products), CommandError> {
+    let vault = config.open_vault()?;
+    let clock = Clock::system();
+    let platform = Platform {
+        db: Db::open(&config.database, clock.now_ms()).await?,
+        clock,
+        entropy: Entropy::system(),
+        vault,
+    };
+    let products = Products::new(config, &platform, signatures)?;
+    Ok((platform, products))
+}
+
+/// Binds before anything else happens, so that a taken port changes nothing;
+/// afterwards the settings name the true port.
+async fn listen(config: &mut Config) -> Result<TcpListener, CommandError> {
+    let failed = |error| CommandError::System(format!("listening on {}", config.listen), error);
+    let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
+    config.listen = listener.local_addr().map_err(failed)?;
+    Ok(listener)
+}
+
+fn start(
+    products: Products,
+    platform: &Platform,
+    listener: TcpListener,
+) -> Result<serve::Running, CommandError> {
+    serve::start(products, platform, listener)
+        .map_err(|error| CommandError::System("starting the server".into(), error))
+}
+
+async fn run_until_stopped(running: serve::Running) -> Result<(), CommandError> {
+    let watching = |error| CommandError::System("watching for signals".into(), error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(watching)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(watching)?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    tracing::info!("stopping");
+    running.stop().await;
+    Ok(())
+}
+
+/// Prints what was made: JSON on one line, or a line for each value.
+fn answer(json: bool, made: &Value) {
+    if json {
+        println!("{made}");
+        return;
+    }
+    for (name, value) in made.as_object().into_iter().flatten() {
+        println!("{name:<18} {}", value.as_str().unwrap_or_default());
+    }
+}

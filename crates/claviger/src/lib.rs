@@ -1,0 +1,10 @@
+//! The program: composes the products and listens; decides nothing.
+
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod dev;
+mod middleware;
+pub mod routes;
+pub mod serve;
+pub mod telemetry;

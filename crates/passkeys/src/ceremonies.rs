@@ -1,0 +1,655 @@
+//! Start and finish of both ceremonies: the shell around the pure rules of the
+//! `webauthn` crate (passkey-flex sections c.2 to c.7, webauthn-checks section 3).
+//!
+//! A finish is one database transaction: take the handshake, read what is
+//! stored, decide, store what follows. A denial commits too, so that the
+//! handshake stays spent; its reason goes to the log and never to the client.
+
+use std::sync::{Arc, LazyLock};
+
+use platform::{Fault, Tx};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use webauthn::{
+    Algorithm, Authentication, AuthenticationOptions, AuthenticationResponse,
+    AuthenticatorAttachment, Credential, CredentialDescriptor, Denial, ExpectedAuthentication,
+    ExpectedRegistration, RegistrationOptions, RegistrationResponse, user_handle_matches,
+};
+
+use crate::{
+    App, Failure, Passkeys, Refusal,
+    devices::{self, Device, NewDevice},
+    handshakes::{self, Handshake, TransactionClaim},
+    ids::{DeviceId, HandshakeId, TransactionId, UserId},
+    nonces::{self, FinishedCeremony},
+    transactions,
+    users::{self, User},
+};
+
+/// The two ceremonies of WebAuthn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Ceremony {
+    /// A new credential is made.
+    #[serde(rename = "register")]
+    Registration,
+    /// A credential is used.
+    #[serde(rename = "authenticate")]
+    Authentication,
+}
+
+/// What a started ceremony hands to the client.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) handshake_id: HandshakeId,
+    /// The `publicKey` options.
+    pub(crate) public_key: serde_json::Value,
+    pub(crate) transaction_id: Option<TransactionId>,
+}
+
+/// A response that was posted to a handshake.
+#[derive(Clone, Debug)]
+pub(crate) struct Finish<R> {
+    pub(crate) handshake_id: HandshakeId,
+    pub(crate) transaction: TransactionClaim,
+    /// A response that cannot even be read spends the handshake like any other.
+    pub(crate) response: Result<R, Denial>,
+}
+
+/// What a registration's client says about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct RegistrationClient {
+    /// The kind of authenticator that was used, if the client tells.
+    pub(crate) attachment: Option<AuthenticatorAttachment>,
+    pub(crate) user_agent: String,
+}
+
+impl Passkeys {
+    /// Starts the registration that `transaction_id` permits. Creates the user
+    /// when the external id is new.
+    pub(crate) async fn start_registration(
+        &self,
+        app: App,
+        transaction_id: TransactionId,
+        attachment: Option<AuthenticatorAttachment>,
+    ) -> Result<Started, Failure> {
+        let draw = self.draw_start();
+        let new_user_id = UserId::random(&self.platform.entropy);
+        self.platform
+            .db
+            .write(async move |tx| {
+                let now_ms = draw.now_ms;
+                let transaction = transactions::start(
+                    tx,
+                    &app.id,
+                    &transaction_id,
+                    Ceremony::Registration,
+                    &draw.handshake_id,
+                    now_ms,
+                )
+                .await?
+                .ok_or(Refusal::TransactionNotFound)?;
+                let user = users::find_or_create(
+                    tx,
+                    &app.id,
+                    &transaction.external_id,
+                    &new_user_id,
+                    now_ms,
+                )
+                .await?;
+                if user.is_inactive() {
+                    return Err(Refusal::UserNotActive.into());
+                }
+                let exclude: Vec<CredentialDescriptor> =
+                    devices::list_descriptors(tx, &app.id, &user.id, &app.rp_id)
+                        .await?
+                        .into_iter()
+                        .map(|(_, descriptor)| descriptor)
+                        .collect();
+                let life_ms = app.settings.lifetimes.handshake_ms;
+                let handshake = Handshake {
+                    transaction_id: Some(transaction_id.clone()),
+                    user_id: Some(user.id.clone()),
+                    attachment,
+                    expires_at_ms: (now_ms + life_ms).min(transaction.expires_at_ms),
+                    ..draw.handshake(&app, Ceremony::Registration)
+                };
+                handshakes::insert(tx, &app.id, &handshake).await?;
+                let display_name = transaction
+                    .passkey_display_name
+                    .as_deref()
+                    .unwrap_or(&transaction.external_id);
+                let public_key = webauthn::registration::options(&RegistrationOptions {
+                    rp_id: &handshake.rp_id,
+                    rp_name: &app.name,
+                    user_id: user.id.as_str(),
+                    display_name,
+                    challenge: &handshake.challenge,
+                    algorithms: &handshake.algorithms,
+                    timeout_ms: timeout_ms(&app, &handshake),
+                    exclude: &exclude,
+                    attachment,
+                    user_verification: handshake.user_verification,
+                });
+                Ok(Started {
+                    handshake_id: handshake.id,
+                    public_key,
+                    transaction_id: handshake.transaction_id,
+                })
+            })
+            .await
+    }
+
+    /// Starts the authentication that `transaction_id` permits, or, without one,
+    /// an authentication of whoever has a passkey ("discoverable").
+    pub(crate) async fn start_authentication(
+        &self,
+        app: App,
+        transaction_id: Option<TransactionId>,
+    ) -> Result<Started, Failure> {
+        let draw = self.draw_start();
+        self.platform
+            .db
+            .write(async move |tx| {
+                let now_ms = draw.now_ms;
+                let lifetimes = &app.settings.lifetimes;
+                let mut handshake = draw.handshake(&app, Ceremony::Authentication);
+                let mut allow = None;
+                if let Some(transaction_id) = &transaction_id {
+                    let transaction = transactions::start(
+                        tx,
+                        &app.id,
+                        transaction_id,
+                        Ceremony::Authentication,
+                        &draw.handshake_id,
+                        now_ms,
+                    )
+                    .await?
+                    .ok_or(Refusal::TransactionNotFound)?;
+                    let user_id = transaction.user_id.ok_or_else(|| {
+                        Fault::new("an authenticate transaction was stored without its user")
+                    })?;
+                    let user = users::find(tx, &app.id, &user_id)
+                        .await?
+                        .ok_or(Refusal::UserNotFound)?;
+                    if user.is_inactive() {
+                        return Err(Refusal::UserNotActive.into());
+                    }
+                    let (devices, descriptors): (Vec<DeviceId>, Vec<CredentialDescriptor>) =
+                        devices::list_descriptors(tx, &app.id, &user.id, &app.rp_id)
+                            .await?
+                            .into_iter()
+                            .unzip();
+                    if devices.is_empty() {
+                        return Err(Refusal::UserHasNoPasskeys.into());
+                    }
+                    handshake.transaction_id = Some(transaction_id.clone());
+                    handshake.user_id = Some(user.id);
+                    handshake.allowed_devices = Some(devices);
+                    handshake.expires_at_ms =
+                        (now_ms + lifetimes.handshake_ms).min(transaction.expires_at_ms);
+                    allow = Some(descriptors);
+                } else {
+                    handshake.expires_at_ms = now_ms + lifetimes.discoverable_handshake_ms;
+                }
+                handshakes::insert(tx, &app.id, &handshake).await?;
+                let public_key = webauthn::authentication::options(&AuthenticationOptions {
+                    rp_id: &handshake.rp_id,
+                    challenge: &handshake.challenge,
+                    allow: allow.as_deref(),
+                    user_verification: handshake.user_verification,
+                    timeout_ms: timeout_ms(&app, &handshake),
+                });
+                Ok(Started {
+                    handshake_id: handshake.id,
+                    public_key,
+                    transaction_id: handshake.transaction_id,
+                })
+            })
+            .await
+    }
+
+    /// Finishes a registration: stores the device and gives the nonce.
+    pub(crate) async fn finish_registration(
+        &self,
+        app: App,
+        finish: Finish<RegistrationResponse>,
+        client: RegistrationClient,
+    ) -> Result<SecretString, Failure> {
+        let device_id = DeviceId::random(&self.platform.entropy);
+        let judge = async move |tx: &mut Tx,
+                                attempt: &Attempt<RegistrationResponse>,
+                                handshake: &Handshake,
+                                response: &RegistrationResponse| {
+            register(tx, attempt, handshake, response, &device_id, &client).await
+        };
+        self.finish(Ceremony::Registration, app, finish, judge)
+            .await
+    }
+
+    /// Finishes an authentication: counts the login and gives the nonce.
+    pub(crate) async fn finish_authentication(
+        &self,
+        app: App,
+        finish: Finish<AuthenticationResponse>,
+    ) -> Result<SecretString, Failure> {
+        self.finish(Ceremony::Authentication, app, finish, authenticate)
+            .await
+    }
+
+    /// Runs a finish to its end: a nonce, or a refusal whose reason is logged.
+    async fn finish<R: Send + Sync + 'static>(
+        &self,
+        ceremony: Ceremony,
+        app: App,
+        finish: Finish<R>,
+        judge: impl AsyncFn(&mut Tx, &Attempt<R>, &Handshake, &R) -> Result<Verified, Stop>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<SecretString, Failure> {
+        let nonce = nonces::random(&self.platform.entropy);
+        let attempt = Arc::new(Attempt {
+            ceremony,
+            app,
+            finish,
+            nonce_hash: nonces::hash(&self.platform.vault, nonce.expose_secret()),
+            now_ms: self.platform.clock.now_ms(),
+        });
+        let judge = Arc::new(judge);
+        for _ in 0..TRIES_MAX {
+            let (shared, judge) = (Arc::clone(&attempt), Arc::clone(&judge));
+            let outcome = self
+                .platform
+                .db
+                .write(
+                    async move |tx| match try_finish(tx, &shared, &*judge).await {
+                        Ok(verified) => Ok(Ok(verified)),
+                        // Committed: the handshake stays spent.
+                        Err(Stop::Denied(denied)) => Ok(Err(denied)),
+                        Err(Stop::Interrupted(interrupted)) => Err(interrupted),
+                    },
+                )
+                .await;
+            match outcome {
+                Ok(Ok(verified)) => {
+                    attempt.log_success(&verified);
+                    return Ok(nonce);
+                }
+                Ok(Err(denied)) => return Err(attempt.refuse(denied).into()),
+                Err(Interrupted::Overtaken) => {}
+                Err(Interrupted::Fault(fault)) => return Err(fault.into()),
+            }
+        }
+        Err(Fault::new("a finish was overtaken by others each time it was tried").into())
+    }
+
+    fn draw_start(&self) -> Draw {
+        Draw {
+            handshake_id: HandshakeId::random(&self.platform.entropy),
+            challenge: self.platform.entropy.bytes(),
+            now_ms: self.platform.clock.now_ms(),
+        }
+    }
+}
+
+/// The chance and time of a start, drawn before its database transaction, which may run twice.
+struct Draw {
+    handshake_id: HandshakeId,
+    challenge: [u8; 32],
+    now_ms: i64,
+}
+
+impl Draw {
+    /// A handshake by the app's policy, bound to no transaction and expired already.
+    fn handshake(&self, app: &App, ceremony: Ceremony) -> Handshake {
+        Handshake {
+            id: self.handshake_id.clone(),
+            ceremony,
+            transaction_id: None,
+            user_id: None,
+            challenge: self.challenge.to_vec(),
+            rp_id: app.rp_id.clone(),
+            user_verification: app.settings.user_verification,
+            algorithms: app.settings.algorithms.clone(),
+            attachment: None,
+            allowed_devices: None,
+            created_at_ms: self.now_ms,
+            expires_at_ms: self.now_ms,
+        }
+    }
+}
+
+/// The `timeout` hint: a prompt that outlives its handshake could only fail.
+fn timeout_ms(app: &App, handshake: &Handshake) -> u64 {
+    let life_ms = handshake.expires_at_ms - handshake.created_at_ms;
+    u64::try_from(app.settings.timeout_ms.min(life_ms)).unwrap_or(0)
+}
+
+/// One finish, as often as it is tried.
+struct Attempt<R> {
+    ceremony: Ceremony,
+    app: App,
+    finish: Finish<R>,
+    nonce_hash: [u8; 32],
+    now_ms: i64,
+}
+
+impl<R> Attempt<R> {
+    /// What the client is told. The reason itself goes to the log only.
+    fn refuse(&self, denied: Denied) -> Refusal {
+        let app_id = self.app.id.as_str();
+        let ceremony = self.ceremony.as_str();
+        let reason = denied.denial.reason();
+        tracing::info!(app_id, ceremony, reason, "ceremony denied");
+        denied.refusal.unwrap_or_else(|| {
+            let is_discoverable = self.finish.transaction == TransactionClaim::Missing;
+            Refusal::of_denial(self.ceremony, is_discoverable, denied.denial)
+        })
+    }
+
+    fn log_success(&self, verified: &Verified) {
+        let app_id = self.app.id.as_str();
+        let device_id = verified.finished.device_id.as_str();
+        if verified.counter_not_increased {
+            tracing::info!(app_id, device_id, "signature counter did not grow");
+        }
+    }
+}
+
+/// A ceremony that verified and whose device and user are stored.
+struct Verified {
+    finished: FinishedCeremony,
+    counter_not_increased: bool,
+}
+
+/// Why an attempt does not go on to a nonce.
+enum Stop {
+    /// Commits.
+    Denied(Denied),
+    /// Rolls back.
+    Interrupted(Interrupted),
+}
+
+/// A denial, and the refusal where its reason alone does not say which.
+struct Denied {
+    denial: Denial,
+    refusal: Option<Refusal>,
+}
+
+enum Interrupted {
+    /// What was read has changed before it could be written: look again.
+    Overtaken,
+    Fault(Fault),
+}
+
+impl Ceremony {
+    /// The word on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Ceremony::Registration => "register",
+            Ceremony::Authentication => "authenticate",
+        }
+    }
+}
+
+impl Stop {
+    const OVERTAKEN: Stop = Stop::Interrupted(Interrupted::Overtaken);
+
+    fn denied_as(denial: Denial, refusal: Refusal) -> Stop {
+        Stop::Denied(Denied {
+            denial,
+            refusal: Some(refusal),
+        })
+    }
+}
+
+impl From<Denial> for Stop {
+    fn from(denial: Denial) -> Stop {
+        Stop::Denied(Denied {
+            denial,
+            refusal: None,
+        })
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Interrupted(fault.into())
+    }
+}
+
+impl From<Fault> for Interrupted {
+    fn from(fault: Fault) -> Interrupted {
+        Interrupted::Fault(fault)
+    }
+}
+
+async fn try_finish<R>(
+    tx: &mut Tx,
+    attempt: &Attempt<R>,
+    judge: &impl AsyncFn(&mut Tx, &Attempt<R>, &Handshake, &R) -> Result<Verified, Stop>,
+) -> Result<Verified, Stop> {
+    let Attempt {
+        app,
+        finish,
+        now_ms,
+        ..
+    } = attempt;
+    let handshake = handshakes::take(tx, &app.id, &finish.handshake_id, *now_ms).await??;
+    let transaction = match &handshake.transaction_id {
+        Some(id) => transactions::find(tx, &app.id, id).await?,
+        None => None,
+    };
+    if handshake.transaction_id.is_some() && finish.transaction == TransactionClaim::Missing {
+        return Err(Stop::denied_as(
+            Denial::TransactionMismatch,
+            Refusal::InvalidRequest("transaction_id is missing.".into()),
+        ));
+    }
+    handshake.check_finish(
+        attempt.ceremony,
+        &finish.transaction,
+        transaction.as_ref(),
+        *now_ms,
+    )?;
+    let response = finish.response.as_ref().map_err(|denial| *denial)?;
+    let verified = judge(tx, attempt, &handshake, response).await?;
+    if let Some(id) = &handshake.transaction_id
+        && !transactions::complete(tx, &app.id, id, &handshake.id, *now_ms).await?
+    {
+        return Err(Stop::OVERTAKEN);
+    }
+    nonces::issue(tx, app, attempt.nonce_hash, &verified.finished).await?;
+    Ok(verified)
+}
+
+async fn register(
+    tx: &mut Tx,
+    attempt: &Attempt<RegistrationResponse>,
+    handshake: &Handshake,
+    response: &RegistrationResponse,
+    device_id: &DeviceId,
+    client: &RegistrationClient,
+) -> Result<Verified, Stop> {
+    let app = &attempt.app;
+    let user_id = handshake
+        .user_id
+        .as_ref()
+        .ok_or_else(|| Fault::new("a registration's handshake was stored without its user"))?;
+    let user = find_user(tx, app, user_id).await?;
+    if user.is_inactive() {
+        return Err(Denial::UserInactive.into());
+    }
+    let registration = webauthn::registration::verify(
+        &ExpectedRegistration {
+            relying_party: &app.relying_party(&handshake.rp_id),
+            challenge: &handshake.challenge,
+            user_verification: handshake.user_verification,
+            algorithms: &handshake.algorithms,
+            conditional: false,
+        },
+        response,
+    )?;
+    let device = NewDevice {
+        id: device_id,
+        user_id: &user.id,
+        rp_id: &handshake.rp_id,
+        credential: &registration.credential,
+        attachment: client.attachment.or(handshake.attachment),
+        user_agent: &client.user_agent,
+        now_ms: attempt.now_ms,
+    };
+    if !devices::insert(tx, &app.id, &device).await? {
+        return Err(Denial::CredentialAlreadyRegistered.into());
+    }
+    if !users::activate(tx, &app.id, &user.id, attempt.now_ms).await? {
+        return Err(Stop::OVERTAKEN);
+    }
+    Ok(Verified {
+        finished: FinishedCeremony {
+            ceremony: Ceremony::Registration,
+            transaction_id: handshake.transaction_id.clone(),
+            user_id: user.id,
+            external_id: user.external_id,
+            device_id: device_id.clone(),
+            user_verified: registration.user_verified,
+            finished_at_ms: attempt.now_ms,
+        },
+        counter_not_increased: false,
+    })
+}
+
+async fn authenticate(
+    tx: &mut Tx,
+    attempt: &Attempt<AuthenticationResponse>,
+    handshake: &Handshake,
+    response: &AuthenticationResponse,
+) -> Result<Verified, Stop> {
+    let app = &attempt.app;
+    let mut user = match &handshake.user_id {
+        Some(id) => Some(find_user(tx, app, id).await?),
+        None => None,
+    };
+    let device =
+        devices::find_by_credential_id(tx, &app.id, &handshake.rp_id, response.credential_id())
+            .await?;
+    if user.is_none()
+        && let Some(device) = &device
+    {
+        user = users::find(tx, &app.id, &device.user_id).await?;
+    }
+    // An unknown credential costs as much time as a known one (webauthn-checks L08).
+    let facts = webauthn::authentication::verify(
+        &ExpectedAuthentication {
+            relying_party: &app.relying_party(&handshake.rp_id),
+            challenge: &handshake.challenge,
+            user_verification: handshake.user_verification,
+            counter_policy: app.settings.counter_policy,
+        },
+        device.as_ref().map_or(&DECOY, |device| &device.credential),
+        response,
+    );
+    if let (Some(device), Err(Denial::StoredCredentialDamaged)) = (&device, &facts) {
+        return Err(
+            Fault::new(format!("the stored key of device {} is damaged", device.id)).into(),
+        );
+    }
+    let (device, user, facts) =
+        judge_authentication(handshake, device.zip(user), response.user_handle(), facts)?;
+    if !devices::record_login(tx, &app.id, &device, &facts, attempt.now_ms).await?
+        || !users::record_login(tx, &app.id, &user.id, attempt.now_ms).await?
+    {
+        return Err(Stop::OVERTAKEN);
+    }
+    Ok(Verified {
+        finished: FinishedCeremony {
+            ceremony: Ceremony::Authentication,
+            transaction_id: handshake.transaction_id.clone(),
+            user_id: user.id,
+            external_id: user.external_id,
+            device_id: device.id,
+            user_verified: facts.user_verified,
+            finished_at_ms: attempt.now_ms,
+        },
+        counter_not_increased: facts.counter_not_increased,
+    })
+}
+
+/// The rules of 7.2 that need what is stored (steps 5 and 6), then the outcome of
+/// the pure verification (7 to 23), then ours.
+fn judge_authentication(
+    handshake: &Handshake,
+    known: Option<(Device, User)>,
+    user_handle: Option<&str>,
+    facts: Result<Authentication, Denial>,
+) -> Result<(Device, User, Authentication), Denial> {
+    // 6. Without a transaction, the handle has to say whose credential it is.
+    if handshake.transaction_id.is_none() && user_handle.is_none() {
+        return Err(Denial::UserHandleMissing);
+    }
+    // 6. The credential exists.
+    let (device, user) = known.ok_or(Denial::CredentialUnknown)?;
+    // 5. It is one of those that the options allowed; a device registered since
+    // then needs a new start.
+    let is_allowed = handshake
+        .allowed_devices
+        .as_ref()
+        .is_none_or(|allowed| allowed.contains(&device.id));
+    if !is_allowed {
+        return Err(Denial::CredentialNotAllowed);
+    }
+    // 6. The handle, if there is one, is that of the credential's user.
+    if user_handle.is_some_and(|sent| !user_handle_matches(user.id.as_str(), sent)) {
+        return Err(Denial::UserHandleMismatch);
+    }
+    let facts = facts?;
+    // Ours. Only now, so that it tells nobody but the holder of the credential
+    // that the user is deactivated (webauthn-checks L38).
+    if user.is_inactive() {
+        return Err(Denial::UserInactive);
+    }
+    Ok((device, user, facts))
+}
+
+/// The user of a transaction, who was there when the ceremony started.
+async fn find_user(tx: &mut Tx, app: &App, id: &UserId) -> Result<User, Stop> {
+    users::find(tx, &app.id, id)
+        .await?
+        .ok_or_else(|| Stop::denied_as(Denial::UserInactive, Refusal::UserNotFound))
+}
+
+/// Stands in for a credential that does not exist. Its key is the base point of
+/// P-256, whose private key is 1, so what is verified with it is never believed.
+static DECOY: LazyLock<Credential> = LazyLock::new(|| {
+    // A COSE_Key for ES256: kty, alg, crv, and the coordinates.
+    let mut public_key = vec![0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01];
+    for (label, coordinate) in [(0x21, &BASE_POINT_X), (0x22, &BASE_POINT_Y)] {
+        public_key.extend([label, 0x58, 0x20]);
+        public_key.extend(coordinate);
+    }
+    Credential {
+        id: vec![0],
+        public_key,
+        algorithm: Algorithm::Es256,
+        sign_count: 0,
+        aaguid: [0; 16],
+        transports: Vec::new(),
+        backup_eligible: None,
+        backed_up: false,
+        requires_user_verification: false,
+    }
+});
+
+#[rustfmt::skip]
+const BASE_POINT_X: [u8; 32] = [
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2,
+    0x77, 0x03, 0x7d, 0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96,
+];
+#[rustfmt::skip]
+const BASE_POINT_Y: [u8; 32] = [
+    0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a, 0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16,
+    0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
+
+/// How often a finish is tried that others overtake.
+const TRIES_MAX: u32 = 8;

@@ -1,0 +1,89 @@
+//! The Passkey Flex service over HTTP: its routes, all on one screen.
+//!
+//! Every path exists with and without a trailing slash, and none redirects,
+//! because clients differ in what they do with a redirected POST (passkey-flex
+//! section b.1). Whatever else lies under `/v1` answers in the contract's error
+//! shape too.
+
+mod body;
+mod browser;
+mod error;
+mod management;
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    response::Response,
+    routing::{MethodRouter, any, post},
+};
+
+use crate::Passkeys;
+
+impl Passkeys {
+    /// The routes of the service, to be merged into the program's.
+    ///
+    /// Bodies are read up to 128 KiB here; a limit of the program should lie
+    /// above that, so that this contract's error answers.
+    pub fn router(&self) -> Router {
+        let management = routes([
+            (
+                "/v1/apps/{app_id}/transactions/register",
+                post(management::create_register_transaction),
+            ),
+            (
+                "/v1/apps/{app_id}/transactions/authenticate",
+                post(management::create_authenticate_transaction),
+            ),
+            (
+                "/v1/apps/{app_id}/authenticate/verify",
+                post(management::verify_nonce),
+            ),
+        ]);
+        let browser = routes([
+            (
+                "/v1/apps/{app_id}/register/transactions/webauthn/start",
+                post(browser::start_registration),
+            ),
+            (
+                "/v1/apps/{app_id}/register/transactions/webauthn/finish",
+                post(browser::finish_registration),
+            ),
+            (
+                "/v1/apps/{app_id}/authenticate/transactions/webauthn/start",
+                post(browser::start_authentication),
+            ),
+            (
+                "/v1/apps/{app_id}/authenticate/transactions/webauthn/finish",
+                post(browser::finish_authentication),
+            ),
+        ])
+        .layer(from_fn_with_state(self.clone(), browser::admit));
+        let rest = Router::new()
+            .route("/v1", any(not_found))
+            .route("/v1/", any(not_found))
+            .route("/v1/{*path}", any(not_found));
+        management
+            .merge(browser)
+            .merge(rest)
+            .with_state(self.clone())
+    }
+}
+
+fn routes<const N: usize>(routes: [(&'static str, MethodRouter<Passkeys>); N]) -> Router<Passkeys> {
+    routes
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| {
+            let methods = methods.fallback(method_not_allowed);
+            router
+                .route(path, methods.clone())
+                .route(&format!("{path}/"), methods)
+        })
+}
+
+async fn not_found() -> Response {
+    error::not_found()
+}
+
+async fn method_not_allowed() -> Response {
+    error::method_not_allowed()
+}

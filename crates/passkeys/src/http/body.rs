@@ -1,0 +1,130 @@
+//! Request bodies: one JSON object of bounded size, its members read by name and
+//! checked for type. Unknown members are ignored, and `null` is the same as
+//! absent (passkey-flex sections b.1 and c.1).
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+};
+use futures_util::StreamExt as _;
+use serde_json::{Map, Value};
+
+use crate::{Failure, Refusal};
+
+/// The object in a request's body; empty when the body is.
+pub(super) struct Object(Map<String, Value>);
+
+impl<S: Sync> FromRequest<S> for Object {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Object, Failure> {
+        let bytes = read(request.into_body()).await?;
+        Ok(Object::parse(&bytes)?)
+    }
+}
+
+impl Object {
+    /// Nesting is bounded by the parser.
+    fn parse(bytes: &[u8]) -> Result<Object, Refusal> {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Object(Map::new()));
+        }
+        serde_json::from_slice(bytes)
+            .map(Object)
+            .map_err(|_| invalid("The body must be one JSON object."))
+    }
+
+    /// The member as text, if it is there.
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&str>, Refusal> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(&format!("{name} must be a text."))),
+        }
+    }
+
+    /// The member as text that is not empty.
+    pub(super) fn text(&self, name: &str) -> Result<&str, Refusal> {
+        self.optional_text(name)?
+            .filter(|text| !text.is_empty())
+            .ok_or_else(|| invalid(&format!("{name} is missing or empty.")))
+    }
+
+    /// The member, if it is there and not null.
+    pub(super) fn member(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+}
+
+/// Reads a body up to the limit. One that is longer is read on and thrown away
+/// for a while: a client that is still sending would not see the answer.
+async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
+    let mut kept = Vec::new();
+    let mut seen = 0_usize;
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| invalid("The body could not be read."))?;
+        seen = seen.saturating_add(piece.len());
+        if seen <= BYTES_MAX {
+            kept.extend_from_slice(&piece);
+        } else if seen > BYTES_DRAINED_MAX {
+            break;
+        }
+    }
+    if seen > BYTES_MAX {
+        return Err(invalid("The body is too large."));
+    }
+    Ok(kept)
+}
+
+fn invalid(text: &str) -> Refusal {
+    Refusal::InvalidRequest(text.to_owned())
+}
+
+/// Several times what an attestation with its certificates takes.
+const BYTES_MAX: usize = 128 * 1024;
+const BYTES_DRAINED_MAX: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_object_is_a_body() {
+        for body in ["", " \n", "{}", r#"{"a":1}"#] {
+            assert!(Object::parse(body.as_bytes()).is_ok(), "{body}");
+        }
+        let deep = "[".repeat(10_000);
+        let deep_member = format!(r#"{{"a":{deep}"#);
+        for body in [
+            "null",
+            "1",
+            "[]",
+            r#"["a"]"#,
+            r#""{}""#,
+            "{",
+            "{}{}",
+            "{'a':1}",
+            "\u{feff}{}",
+            r#"{"a":"\ud800"}"#,
+            &deep,
+            &deep_member,
+        ] {
+            assert!(Object::parse(body.as_bytes()).is_err(), "{body:.20}");
+        }
+        assert!(Object::parse(b"{\"a\":\"\xff\"}").is_err());
+    }
+
+    #[test]
+    fn a_member_is_a_text_or_absent_or_refused() {
+        let object = Object::parse(br#"{"text":"a","empty":"","null":null,"number":1}"#).unwrap();
+        assert_eq!(object.text("text"), Ok("a"));
+        assert_eq!(object.optional_text("empty"), Ok(Some("")));
+        assert_eq!(object.optional_text("null"), Ok(None));
+        assert_eq!(object.optional_text("absent"), Ok(None));
+        assert!(object.optional_text("number").is_err());
+        for name in ["empty", "null", "absent", "number"] {
+            assert!(object.text(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a browser or app calls, without any credential: the app id and a
+//! transaction are the authority (passkey-flex section c).
+
+use axum::{
+    Extension, Json,
+    extract::{Path, Request, State, rejection::PathRejection},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{
+            ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ORIGIN, USER_AGENT, VARY,
+        },
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use webauthn::{AuthenticationResponse, AuthenticatorAttachment, Denial, RegistrationResponse};
+
+use super::body::Object;
+use crate::{
+    App, AppId, Failure, Passkeys, Refusal,
+    ceremonies::{Finish, RegistrationClient, Started},
+    handshakes::TransactionClaim,
+    ids::{HandshakeId, TransactionId},
+};
+
+/// Lets a request through to the app of its path, if its page may call, and puts
+/// the CORS headers on every answer, errors included (section c.9).
+///
+/// A preflight is answered for an unknown app as well, without the header that
+/// would allow anything.
+pub(super) async fn admit(
+    State(passkeys): State<Passkeys>,
+    path: Result<Path<String>, PathRejection>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    // A path that cannot be decoded names no app.
+    let app_id = path.ok().and_then(|Path(text)| AppId::parse(&text));
+    let app = match app_id {
+        Some(app_id) => passkeys.find_app(&app_id).await,
+        None => Ok(None),
+    };
+    let origin = request.headers().get(ORIGIN).cloned();
+    let is_allowed = match (&app, &origin) {
+        (Ok(Some(app)), Some(origin)) => may_call(app, origin, request.headers()),
+        // Native apps send no origin; the one they sign is checked at the finish.
+        (_, None) => true,
+        _ => false,
+    };
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        match app {
+            Err(fault) => Failure::Fault(fault).into_response(),
+            Ok(None) => Failure::from(Refusal::AppNotFound).into_response(),
+            Ok(Some(_)) if !is_allowed => Failure::from(Refusal::OriginNotAllowed).into_response(),
+            Ok(Some(app)) => {
+                request.extensions_mut().insert(app);
+                next.run(request).await
+            }
+        }
+    };
+    let headers = response.headers_mut();
+    headers.append(VARY, HeaderValue::from_static("Origin"));
+    if let Some(origin) = origin.filter(|_| is_allowed) {
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    }
+    response
+}
+
+/// `POST …/register/transactions/webauthn/start` (section c.2).
+pub(super) async fn start_registration(
+    State(passkeys): State<Passkeys>,
+    Extension(app): Extension<App>,
+    body: Object,
+) -> Result<Response, Failure> {
+    let transaction_id = transaction_id(body.text("transaction_id")?)?;
+    let attachment = match body.optional_text("authenticator_attachment")? {
+        None | Some("any") => None,
+        Some(word) => Some(attachment_of(word).ok_or_else(|| {
+            Refusal::InvalidRequest(
+                "authenticator_attachment must be platform, cross-platform or any.".into(),
+            )
+        })?),
+    };
+    let started = passkeys
+        .start_registration(app, transaction_id, attachment)
+        .await?;
+    Ok(started_answer(&started))
+}
+
+/// `POST …/register/transactions/webauthn/finish` (section c.3).
+pub(super) async fn finish_registration(
+    State(passkeys): State<Passkeys>,
+    Extension(app): Extension<App>,
+    headers: HeaderMap,
+    body: Object,
+) -> Result<Response, Failure> {
+    let finish = finish(&body, RegistrationResponse::from_json)?;
+    let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+    let client = RegistrationClient {
+        attachment: body
+            .member("handshake_response")
+            .and_then(|response| response.get("authenticatorAttachment"))
+            .and_then(Value::as_str)
+            .and_then(attachment_of),
+        user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
+    };
+    let nonce = passkeys.finish_registration(app, finish, client).await?;
+    Ok(nonce_answer(&nonce))
+}
+
+/// `POST …/authenticate/transactions/webauthn/start` (section c.4).
+pub(super) async fn start_authentication(
+    State(passkeys): State<Passkeys>,
+    Extension(app): Extension<App>,
+    body: Object,
+) -> Result<Response, Failure> {
+    let transaction_id = body
+        .optional_text("transaction_id")?
+        .map(transaction_id)
+        .transpose()?;
+    let started = passkeys.start_authentication(app, transaction_id).await?;
+    Ok(started_answer(&started))
+}
+
+/// `POST …/authenticate/transactions/webauthn/finish` (section c.5).
+pub(super) async fn finish_authentication(
+    State(passkeys): State<Passkeys>,
+    Extension(app): Extension<App>,
+    body: Object,
+) -> Result<Response, Failure> {
+    let finish = finish(&body, AuthenticationResponse::from_json)?;
+    let nonce = passkeys.finish_authentication(app, finish).await?;
+    Ok(nonce_answer(&nonce))
+}
+
+/// Whether the one origin that was sent is one of the app's.
+fn may_call(app: &App, origin: &HeaderValue, headers: &HeaderMap) -> bool {
+    headers.get_all(ORIGIN).iter().count() == 1
+        && origin
+            .to_str()
+            .is_ok_and(|origin| app.has_auth_origin(origin))
+}
+
+fn preflight() -> Response {
+    let headers = [
+        (ACCESS_CONTROL_ALLOW_METHODS, "POST, GET, OPTIONS"),
+        (
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            "content-type, passage-flex-version, passage-version",
+        ),
+        (ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+/// Reads what both finishes have in common. As soon as the handshake is named,
+/// every further fault is left to the ceremony, which spends the handshake.
+fn finish<R>(
+    body: &Object,
+    response: impl FnOnce(&Value) -> Result<R, Denial>,
+) -> Result<Finish<R>, Refusal> {
+    let handshake_id =
+        HandshakeId::parse(body.text("handshake_id")?).ok_or(Refusal::HandshakeNotUsable)?;
+    let transaction = match body.optional_text("transaction_id") {
+        Ok(None) => TransactionClaim::Missing,
+        Ok(Some(text)) => {
+            TransactionId::parse(text).map_or(TransactionClaim::Malformed, TransactionClaim::Id)
+        }
+        Err(_) => TransactionClaim::Malformed,
+    };
+    Ok(Finish {
+        handshake_id,
+        transaction,
+        response: response(body.member("handshake_response").unwrap_or(&Value::Null)),
+    })
+}
+
+fn transaction_id(text: &str) -> Result<TransactionId, Refusal> {
+    TransactionId::parse(text).ok_or_else(|| {
+        Refusal::InvalidRequest("transaction_id is not an id of a transaction.".into())
+    })
+}
+
+fn attachment_of(word: &str) -> Option<AuthenticatorAttachment> {
+    match word {
+        "platform" => Some(AuthenticatorAttachment::Platform),
+        "cross-platform" => Some(AuthenticatorAttachment::CrossPlatform),
+        _ => None,
+    }
+}
+
+fn started_answer(started: &Started) -> Response {
+    Json(json!({
+        "handshake": {
+            "id": started.handshake_id,
+            "challenge": {"publicKey": started.public_key},
+        },
+        "transaction_id": started.transaction_id,
+    }))
+    .into_response()
+}
+
+fn nonce_answer(nonce: &SecretString) -> Response {
+    Json(json!({"nonce": nonce.expose_secret()})).into_response()
+}

@@ -1,0 +1,76 @@
+//! The contract's table: what each refusal and fault looks like on the wire
+//! (passkey-flex sections b.2 and c.8).
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{Failure, Refusal};
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Failure::Refusal(refusal) => {
+                let (status, code) = status_and_code(&refusal);
+                answer(status, code, &refusal.to_string())
+            }
+            Failure::Fault(fault) => {
+                tracing::error!(%fault, "request failed");
+                answer(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "internal_server_error",
+                    "Something went wrong on our side. Try again later.",
+                )
+            }
+        }
+    }
+}
+
+/// A path that is not the contract's. The code is ours; clients pass on what they do not know.
+pub(super) fn not_found() -> Response {
+    answer(
+        StatusCode::NOT_FOUND,
+        "not_found",
+        "There is nothing at this path.",
+    )
+}
+
+/// A method that the path does not have. The code is ours.
+pub(super) fn method_not_allowed() -> Response {
+    answer(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "This path does not have this method.",
+    )
+}
+
+fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
+    match refusal {
+        // Also for an unusable handshake, for which the contract has no code, and
+        // for a body over the limit: no client of the contract reads a 413.
+        Refusal::InvalidRequest(_)
+        | Refusal::HandshakeNotUsable
+        | Refusal::OriginInvalid { .. }
+        | Refusal::RpIdNotAllowed { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+        Refusal::InvalidAccessToken => (StatusCode::UNAUTHORIZED, "invalid_access_token"),
+        Refusal::InvalidNonce => (StatusCode::UNAUTHORIZED, "invalid_nonce"),
+        Refusal::VerificationFailed => (StatusCode::UNAUTHORIZED, "webauthn_login_failed"),
+        Refusal::DiscoverableVerificationFailed => {
+            (StatusCode::UNAUTHORIZED, "discoverable_login_failed")
+        }
+        Refusal::OriginNotAllowed => (StatusCode::FORBIDDEN, "operation_not_allowed"),
+        Refusal::CannotCreateTransaction => (StatusCode::FORBIDDEN, "cannot_create_transaction"),
+        Refusal::UserNotActive => (StatusCode::FORBIDDEN, "user_not_active"),
+        Refusal::AppNotFound => (StatusCode::NOT_FOUND, "app_not_found"),
+        Refusal::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
+        Refusal::TransactionNotFound => (StatusCode::NOT_FOUND, "transaction_not_found"),
+        Refusal::UserHasNoPasskeys => (StatusCode::CONFLICT, "user_has_no_passkeys"),
+    }
+}
+
+fn answer(status: StatusCode, code: &'static str, error: &str) -> Response {
+    (status, Json(json!({"code": code, "error": error}))).into_response()
+}

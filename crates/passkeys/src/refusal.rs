@@ -1,0 +1,140 @@
+//! Every way this product says no. A refusal carries what the caller may know
+//! and nothing else; its text is for a person, because the browser SDK shows
+//! that text and drops the code.
+
+use platform::Fault;
+use webauthn::{Denial, OriginError};
+
+use crate::ceremonies::Ceremony;
+
+/// The caller's fault. How each looks on the wire is decided in `http/error.rs`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request itself is wrong; the text says where.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// No API key, or not one of this app.
+    #[error("The API key is missing or is not valid for this app.")]
+    InvalidAccessToken,
+    /// The nonce is unknown, expired, redeemed, or of another app: these look alike.
+    #[error("Could not verify nonce: nonce is invalid, expired, or cannot be found")]
+    InvalidNonce,
+    /// No app of this id.
+    #[error("There is no app with this id.")]
+    AppNotFound,
+    /// The page that called is not one of the app's origins.
+    #[error("This origin is not allowed for the app.")]
+    OriginNotAllowed,
+    /// The user is deactivated.
+    #[error("The user is deactivated, so no transaction can be created.")]
+    CannotCreateTransaction,
+    /// No user of this external id, or not any more.
+    #[error("There is no such user.")]
+    UserNotFound,
+    /// The user has no device to authenticate with.
+    #[error("The user has no passkeys.")]
+    UserHasNoPasskeys,
+    /// The user was deactivated.
+    #[error("The user is deactivated.")]
+    UserNotActive,
+    /// The transaction is unknown, expired, completed, of the other ceremony, or
+    /// not the handshake's.
+    #[error("The transaction is unknown, has expired or was already used. Create a new one.")]
+    TransactionNotFound,
+    /// The handshake is unknown, expired, spent, or of the other ceremony.
+    #[error("The handshake is unknown, has expired or was already used. Start again.")]
+    HandshakeNotUsable,
+    /// A registration, or an authentication with a transaction, did not verify.
+    #[error("The passkey could not be verified.")]
+    VerificationFailed,
+    /// An authentication without a transaction did not verify.
+    #[error("The passkey could not be verified or is not known here.")]
+    DiscoverableVerificationFailed,
+    /// The origin of a new app cannot be one.
+    #[error("The origin {origin:?} cannot be used: {cause}.")]
+    OriginInvalid {
+        /// The text that was given.
+        origin: String,
+        /// What is wrong with it.
+        cause: OriginError,
+    },
+    /// The RP ID of a new app is neither the host of its origin nor a domain above it.
+    #[error("The RP ID {rp_id:?} must be the host of {auth_origin} or a domain above it.")]
+    RpIdNotAllowed {
+        /// The text that was given.
+        rp_id: String,
+        /// The app's origin.
+        auth_origin: String,
+    },
+}
+
+impl Refusal {
+    /// What the client of a ceremony is told about a denial.
+    ///
+    /// All reasons of the standard's verification look the same, so that the
+    /// answer tells an attacker nothing about which check stopped them
+    /// (webauthn-checks section 1, rule 4).
+    pub(crate) fn of_denial(ceremony: Ceremony, discoverable: bool, denial: Denial) -> Refusal {
+        match denial {
+            Denial::RequestMalformed => {
+                Refusal::InvalidRequest("The handshake response or an id is malformed.".into())
+            }
+            Denial::HandshakeUnknown
+            | Denial::HandshakeExpired
+            | Denial::HandshakeSpent
+            | Denial::HandshakeWrongKind => Refusal::HandshakeNotUsable,
+            Denial::TransactionMismatch => Refusal::TransactionNotFound,
+            Denial::UserInactive => Refusal::UserNotActive,
+            _ if ceremony == Ceremony::Authentication && discoverable => {
+                Refusal::DiscoverableVerificationFailed
+            }
+            _ => Refusal::VerificationFailed,
+        }
+    }
+}
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The caller's fault.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// Ours.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_of_the_verification_looks_the_same_from_outside() {
+        for denial in [
+            Denial::ClientDataMalformed,
+            Denial::ChallengeMismatch,
+            Denial::OriginNotAllowed,
+            Denial::RpIdHashMismatch,
+            Denial::UserVerificationMissing,
+            Denial::CredentialAlreadyRegistered,
+            Denial::CredentialUnknown,
+            Denial::CredentialNotAllowed,
+            Denial::UserHandleMissing,
+            Denial::SignatureBad,
+            Denial::CounterNotIncreased,
+        ] {
+            for (ceremony, discoverable, refusal) in [
+                (Ceremony::Registration, false, Refusal::VerificationFailed),
+                (Ceremony::Registration, true, Refusal::VerificationFailed),
+                (Ceremony::Authentication, false, Refusal::VerificationFailed),
+                (
+                    Ceremony::Authentication,
+                    true,
+                    Refusal::DiscoverableVerificationFailed,
+                ),
+            ] {
+                assert_eq!(Refusal::of_denial(ceremony, discoverable, denial), refusal);
+            }
+        }
+    }
+}

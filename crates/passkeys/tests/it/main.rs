@@ -1,0 +1,6 @@
+//! The passkey product through its own routes, on both databases, with time
+//! moved by hand and a software authenticator. PostgreSQL takes part when
+//! `CLAVIGER_TEST_POSTGRES` names a server; `cargo xtask test` sees to it.
+
+mod house;
+mod story;

@@ -1,0 +1,10 @@
+//! The verification seen from outside: every row of the refusal and acceptance matrix that needs no storage.
+
+mod accepted;
+mod authentication;
+mod client_data;
+mod options;
+mod properties;
+mod registration;
+mod site;
+mod vectors;

@@ -1,0 +1,242 @@
+//! What was answered has been committed: the server is killed without a
+//! warning, started again, and still knows.
+
+use acceptance::{Database, Process};
+use serde_json::{Value, json};
+use webauthn::{Algorithm, forge::Authenticator};
+
+const ORIGIN: &str = "http://localhost:8081";
+
+#[tokio::test]
+async fn a_nonce_outlives_a_kill_between_finish_and_verify_and_works_once() {
+    let database = Database::create().await;
+    let server = Process::start(&database).await;
+    let mut authenticator = Authenticator::new(Algorithm::Es256, "durable");
+    let nonce = register(&server, &mut authenticator, "ann").await;
+    server.kill().await;
+
+    let server = Process::start(&database).await;
+    let (status, answer) = manage(&server, "authenticate/verify", json!({"nonce": nonce})).await;
+    assert_eq!((status, &answer["external_id"]), (200, &json!("ann")));
+    let (status, answer) = manage(&server, "authenticate/verify", json!({"nonce": nonce})).await;
+    assert_eq!((status, &answer["code"]), (401, &json!("invalid_nonce")));
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn who_was_signed_up_is_there_after_a_kill() {
+    let database = Database::create().await;
+    let server = Process::start(&database).await;
+    let password = "Correct-horse-7";
+    let (status, answer) = cognito(
+        &server,
+        "SignUp",
+        json!({
+            "ClientId": server.seeded("app_client_id"),
+            "Username": "ann@example.com",
+            "Password": password,
+            "UserAttributes": [{"Name": "email", "Value": "ann@example.com"}],
+        }),
+    )
+    .await;
+    assert_eq!(status, 200, "{answer}");
+    server.kill().await;
+
+    let server = Process::start(&database).await;
+    let (status, refusal) = cognito(
+        &server,
+        "InitiateAuth",
+        json!({
+            "ClientId": server.seeded("app_client_id"),
+            "AuthFlow": "USER_PASSWORD_AUTH",
+            "AuthParameters": {"USERNAME": "ann@example.com", "PASSWORD": password},
+        }),
+    )
+    .await;
+    assert_eq!(
+        (status, &refusal["__type"]),
+        (400, &json!("UserNotConfirmedException")),
+        "{refusal}"
+    );
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn a_second_start_keeps_everything_of_the_first() {
+    let database = Database::create().await;
+    let first = Process::start(&database).await;
+    let mut authenticator = Authenticator::new(Algorithm::Es256, "kept");
+    register(&first, &mut authenticator, "ann").await;
+    let seed = first.seed.clone();
+    assert_eq!(first.stop().await, Some(0));
+
+    let second = Process::start(&database).await;
+    for name in [
+        "app_id",
+        "api_key",
+        "access_key_id",
+        "secret_access_key",
+        "user_pool_id",
+        "app_client_id",
+        "functions",
+    ] {
+        assert_eq!(seed[name], second.seed[name], "{name}");
+    }
+    let (status, answer) = manage(
+        &second,
+        "transactions/authenticate",
+        json!({"external_id": "ann"}),
+    )
+    .await;
+    assert_eq!(status, 201, "{answer}");
+    second.kill().await;
+}
+
+#[tokio::test]
+async fn the_seeded_triggers_sign_a_person_in() {
+    let database = Database::create().await;
+    let server = Process::start(&database).await;
+    let client_id = server.seeded("app_client_id").to_owned();
+    let (_, signed_up) = cognito(
+        &server,
+        "SignUp",
+        json!({
+            "ClientId": client_id,
+            "Username": "ann@example.com",
+            "Password": "Correct-horse-7",
+            "UserAttributes": [{"Name": "email", "Value": "ann@example.com"}],
+        }),
+    )
+    .await;
+    let sub = signed_up["UserSub"].as_str().expect("a sub");
+    // Any well-formed signature does in dev.
+    let (status, answer) = send(
+        reqwest::Client::new()
+            .post(server.seeded("url"))
+            .header(
+                "x-amz-target",
+                "AWSCognitoIdentityProviderService.AdminConfirmSignUp",
+            )
+            .header(
+                "authorization",
+                "AWS4-HMAC-SHA256 Credential=anything/20260101/us-east-1/cognito-idp/aws4_request, \
+                 SignedHeaders=host;x-amz-date, Signature=00",
+            )
+            .header("x-amz-date", "20260101T000000Z")
+            .body(
+                json!({
+                    "UserPoolId": server.seeded("user_pool_id"),
+                    "Username": "ann@example.com",
+                })
+                .to_string(),
+            ),
+    )
+    .await;
+    assert_eq!(status, 200, "{answer}");
+
+    let mut authenticator = Authenticator::new(Algorithm::Es256, "seeded");
+    register(&server, &mut authenticator, sub).await;
+    let (status, begun) = cognito(
+        &server,
+        "InitiateAuth",
+        json!({
+            "ClientId": client_id,
+            "AuthFlow": "CUSTOM_AUTH",
+            "AuthParameters": {"USERNAME": "ann@example.com"},
+        }),
+    )
+    .await;
+    assert_eq!(status, 200, "{begun}");
+    let transaction_id = &begun["ChallengeParameters"]["passageTransactionId"];
+    let (_, started) = browse(
+        &server,
+        "authenticate/transactions/webauthn/start",
+        json!({"transaction_id": transaction_id}),
+    )
+    .await;
+    let response =
+        authenticator.get(&started["handshake"]["challenge"]["publicKey"], ORIGIN);
+    let (_, finished) = browse(
+        &server,
+        "authenticate/transactions/webauthn/finish",
+        json!({
+            "handshake_id": started["handshake"]["id"],
+            "transaction_id": transaction_id,
+            "handshake_response": response.json(),
+        }),
+    )
+    .await;
+    let (status, answer) = cognito(
+        &server,
+        "RespondToAuthChallenge",
+        json!({
+            "ClientId": client_id,
+            "ChallengeName": "CUSTOM_CHALLENGE",
+            "Session": begun["Session"],
+            "ChallengeResponses": {"USERNAME": "ann@example.com", "ANSWER": finished["nonce"]},
+        }),
+    )
+    .await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(answer["AuthenticationResult"]["AccessToken"].is_string());
+    assert_eq!(server.stop().await, Some(0));
+}
+
+async fn register(server: &Process, authenticator: &mut Authenticator, external_id: &str) -> Value {
+    let (status, transaction) = manage(
+        server,
+        "transactions/register",
+        json!({"external_id": external_id, "passkey_display_name": external_id}),
+    )
+    .await;
+    assert_eq!(status, 201, "{transaction}");
+    let (status, started) = browse(
+        server,
+        "register/transactions/webauthn/start",
+        json!({"transaction_id": transaction["transaction_id"]}),
+    )
+    .await;
+    assert_eq!(status, 200, "{started}");
+    let response = authenticator.create(&started["handshake"]["challenge"]["publicKey"], ORIGIN);
+    let (status, finished) = browse(
+        server,
+        "register/transactions/webauthn/finish",
+        json!({
+            "handshake_id": started["handshake"]["id"],
+            "transaction_id": transaction["transaction_id"],
+            "handshake_response": response.json(),
+        }),
+    )
+    .await;
+    assert_eq!(status, 200, "{finished}");
+    finished["nonce"].clone()
+}
+
+async fn manage(server: &Process, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/v1/apps/{}/{path}", server.seeded("url"), server.seeded("app_id"));
+    let request = reqwest::Client::new()
+        .post(url)
+        .bearer_auth(server.seeded("api_key"));
+    send(request.json(&body)).await
+}
+
+async fn browse(server: &Process, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/v1/apps/{}/{path}", server.seeded("url"), server.seeded("app_id"));
+    let request = reqwest::Client::new().post(url).header("origin", ORIGIN);
+    send(request.json(&body)).await
+}
+
+async fn cognito(server: &Process, operation: &str, body: Value) -> (u16, Value) {
+    let request = reqwest::Client::new()
+        .post(server.seeded("url"))
+        .header(
+            "x-amz-target",
+            format!("AWSCognitoIdentityProviderService.{operation}"),
+        )
+        .body(body.to_string());
+    send(request).await
+}
+
+async fn send(request: reqwest::RequestBuilder) -> (u16, Value) {
+    acceptance::server::answer(request).await
+}

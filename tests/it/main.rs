@@ -1,0 +1,11 @@
+//! The acceptance tests: everything seen from outside, over HTTP.
+
+mod architecture;
+mod command_line;
+mod custom_auth;
+mod durability;
+mod guide;
+mod malformed;
+mod nonces;
+mod transactions;
+mod trigger_failures;
