@@ -13,7 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crates/aws-protocol", &[]),
     ("crates/accounts", &["aws-protocol", "platform"]),
     ("crates/passkeys", &["platform", "webauthn"]),
-    ("crates/functions", &["accounts", "aws-protocol", "platform"]),
+    (
+        "crates/functions",
+        &["accounts", "aws-protocol", "platform"],
+    ),
     (
         "crates/pools",
         &["accounts", "aws-protocol", "functions", "platform"],
@@ -75,7 +78,8 @@ fn every_crate_has_its_arrows_listed() {
         .expect("the crates")
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    folders.extend(["sdks/rust", "triggers", "example/server", "xtask"].map(|path| root.join(path)));
+    folders
+        .extend(["sdks/rust", "triggers", "example/server", "xtask"].map(|path| root.join(path)));
     for folder in folders {
         let name = folder
             .strip_prefix(&root)

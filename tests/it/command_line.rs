@@ -10,16 +10,23 @@ async fn sub_commands_work_beside_a_running_server() {
     let server = Process::start(&database).await;
 
     let app = run_json(claviger(&database).args([
-        "app", "create", "--name", "Shop", "--origin", "https://shop.example.com", "--rp-id",
-        "example.com", "--json",
+        "app",
+        "create",
+        "--name",
+        "Shop",
+        "--origin",
+        "https://shop.example.com",
+        "--rp-id",
+        "example.com",
+        "--json",
     ]))
     .await;
     assert_eq!(app["auth_origin"], json!("https://shop.example.com"));
     assert_eq!(app["rp_id"], json!("example.com"));
     let app_id = app["app_id"].as_str().expect("an id");
-    let key = run_json(
-        claviger(&database).args(["api-key", "create", "--app", app_id, "--name", "ci", "--json"]),
-    )
+    let key = run_json(claviger(&database).args([
+        "api-key", "create", "--app", app_id, "--name", "ci", "--json",
+    ]))
     .await;
 
     let answer = reqwest::Client::new()
@@ -41,7 +48,10 @@ async fn sub_commands_work_beside_a_running_server() {
             .expect("an id")
             .starts_with("AKIA")
     );
-    assert_eq!(access_key["secret_access_key"].as_str().map(str::len), Some(40));
+    assert_eq!(
+        access_key["secret_access_key"].as_str().map(str::len),
+        Some(40)
+    );
     server.kill().await;
 }
 
@@ -51,12 +61,25 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
     let server = Process::start(&database).await;
     for (arguments, reason) in [
         (
-            vec!["app", "create", "--name", "X", "--origin", "http://example.com"],
+            vec![
+                "app",
+                "create",
+                "--name",
+                "X",
+                "--origin",
+                "http://example.com",
+            ],
             "https",
         ),
         (
             vec![
-                "app", "create", "--name", "X", "--origin", "https://example.com", "--rp-id",
+                "app",
+                "create",
+                "--name",
+                "X",
+                "--origin",
+                "https://example.com",
+                "--rp-id",
                 "other.com",
             ],
             "other.com",

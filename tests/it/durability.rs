@@ -154,8 +154,7 @@ async fn the_seeded_triggers_sign_a_person_in() {
         json!({"transaction_id": transaction_id}),
     )
     .await;
-    let response =
-        authenticator.get(&started["handshake"]["challenge"]["publicKey"], ORIGIN);
+    let response = authenticator.get(&started["handshake"]["challenge"]["publicKey"], ORIGIN);
     let (_, finished) = browse(
         &server,
         "authenticate/transactions/webauthn/finish",
@@ -213,7 +212,11 @@ async fn register(server: &Process, authenticator: &mut Authenticator, external_
 }
 
 async fn manage(server: &Process, path: &str, body: Value) -> (u16, Value) {
-    let url = format!("{}/v1/apps/{}/{path}", server.seeded("url"), server.seeded("app_id"));
+    let url = format!(
+        "{}/v1/apps/{}/{path}",
+        server.seeded("url"),
+        server.seeded("app_id")
+    );
     let request = reqwest::Client::new()
         .post(url)
         .bearer_auth(server.seeded("api_key"));
@@ -221,7 +224,11 @@ async fn manage(server: &Process, path: &str, body: Value) -> (u16, Value) {
 }
 
 async fn browse(server: &Process, path: &str, body: Value) -> (u16, Value) {
-    let url = format!("{}/v1/apps/{}/{path}", server.seeded("url"), server.seeded("app_id"));
+    let url = format!(
+        "{}/v1/apps/{}/{path}",
+        server.seeded("url"),
+        server.seeded("app_id")
+    );
     let request = reqwest::Client::new().post(url).header("origin", ORIGIN);
     send(request.json(&body)).await
 }

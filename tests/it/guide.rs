@@ -42,7 +42,11 @@ async fn every_command_of_the_guide_works_and_its_pool_signs_people_in_with_pass
     let aws = environment("CLAVIGER_TEST_AWS_CLI", "target/aws-cli/bin/aws");
     let aws = root.join(aws);
     let aws_folder = aws.parent().expect("a folder");
-    assert!(aws.is_file(), "{} is missing: pip install awscli", aws.display());
+    assert!(
+        aws.is_file(),
+        "{} is missing: pip install awscli",
+        aws.display()
+    );
     let claviger = program("claviger");
     let claviger_folder = claviger.parent().expect("a folder");
     let path = std::env::var("PATH").expect("a PATH");
@@ -52,7 +56,11 @@ async fn every_command_of_the_guide_works_and_its_pool_signs_people_in_with_pass
         .current_dir(folder.path())
         .env(
             "PATH",
-            format!("{}:{}:{path}", claviger_folder.display(), aws_folder.display()),
+            format!(
+                "{}:{}:{path}",
+                claviger_folder.display(),
+                aws_folder.display()
+            ),
         )
         .env("CLAVIGER", server.seeded("url"))
         .env("CLAVIGER_DATA_DIR", database.folder.path())

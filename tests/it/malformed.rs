@@ -38,13 +38,46 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
 /// Every member that any route reads, with the same value.
 fn wrong_types(value: &str) -> Vec<u8> {
     const MEMBERS: [&str; 40] = [
-        "external_id", "passkey_display_name", "nonce", "transaction_id", "handshake_id",
-        "handshake_response", "authenticator_attachment", "ClientId", "Username", "Password",
-        "UserAttributes", "UserPoolId", "AuthFlow", "AuthParameters", "ChallengeName",
-        "ChallengeResponses", "Session", "AccessToken", "Token", "PoolName", "ClientName",
-        "LambdaConfig", "Policies", "ExplicitAuthFlows", "ConfirmationCode", "ClientMetadata",
-        "FunctionName", "Runtime", "Handler", "Role", "Code", "ZipFile", "Environment", "Timeout",
-        "MemorySize", "StatementId", "Action", "Principal", "Schema", "UsernameAttributes",
+        "external_id",
+        "passkey_display_name",
+        "nonce",
+        "transaction_id",
+        "handshake_id",
+        "handshake_response",
+        "authenticator_attachment",
+        "ClientId",
+        "Username",
+        "Password",
+        "UserAttributes",
+        "UserPoolId",
+        "AuthFlow",
+        "AuthParameters",
+        "ChallengeName",
+        "ChallengeResponses",
+        "Session",
+        "AccessToken",
+        "Token",
+        "PoolName",
+        "ClientName",
+        "LambdaConfig",
+        "Policies",
+        "ExplicitAuthFlows",
+        "ConfirmationCode",
+        "ClientMetadata",
+        "FunctionName",
+        "Runtime",
+        "Handler",
+        "Role",
+        "Code",
+        "ZipFile",
+        "Environment",
+        "Timeout",
+        "MemorySize",
+        "StatementId",
+        "Action",
+        "Principal",
+        "Schema",
+        "UsernameAttributes",
     ];
     let members: Vec<String> = MEMBERS
         .iter()
@@ -86,7 +119,10 @@ async fn the_passkey_service_refuses_them() {
                 );
                 continue;
             }
-            assert!((400..500).contains(&status), "{path} {name}: {status} {answer}");
+            assert!(
+                (400..500).contains(&status),
+                "{path} {name}: {status} {answer}"
+            );
             assert!(answer["code"].is_string(), "{path} {name}: {answer}");
             assert!(answer["error"].is_string(), "{path} {name}: {answer}");
         }
@@ -150,7 +186,10 @@ async fn the_function_runner_refuses_them() {
             if (is_event || changes_nothing) && status == 200 {
                 continue;
             }
-            assert!((400..500).contains(&status), "{path} {name}: {status} {answer}");
+            assert!(
+                (400..500).contains(&status),
+                "{path} {name}: {status} {answer}"
+            );
             assert!(
                 answer["message"].is_string() || answer["Message"].is_string(),
                 "{path} {name}: {answer}"
@@ -175,7 +214,13 @@ async fn strange_paths_and_methods_are_refused() {
         "/2015-03-31/nothing",
         "/nothing/at/all",
     ] {
-        for method in [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::PATCH] {
+        for method in [
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::DELETE,
+            Method::PATCH,
+        ] {
             let request = server
                 .http
                 .request(method.clone(), format!("{}{path}", server.url));

@@ -1,9 +1,6 @@
 //! The nonce: proof of a finished ceremony, exchanged once.
 
-use acceptance::{
-    Person, Server,
-    person::{verify},
-};
+use acceptance::{Person, Server, person::verify};
 use serde_json::json;
 
 const NONCE_LIFETIME_MS: i64 = 5 * 60 * 1000;

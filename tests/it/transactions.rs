@@ -3,8 +3,8 @@
 use acceptance::{
     Person, Server,
     person::{
-        authenticate_transaction, finish_authentication, finish_registration,
-        register_transaction, start_authentication,
+        authenticate_transaction, finish_authentication, finish_registration, register_transaction,
+        start_authentication,
     },
     server::{App, ORIGIN},
 };
@@ -94,7 +94,7 @@ async fn a_transaction_may_be_started_again_until_it_succeeds() {
     let (status, answer) = finish_authentication(&server, &app, &first, &response).await;
     assert_eq!(
         (status, &answer["code"]),
-        (400, &json!("invalid_request")),
+        (404, &json!("transaction_not_found")),
         "the newest handshake wins: {answer}"
     );
     let response = ann.authenticator.get(&second.options, ORIGIN);

@@ -131,12 +131,7 @@ impl Story {
     }
 
     /// Breaks the Create trigger, sees the failure, repairs it, and signs in.
-    async fn fails_like(
-        mut self,
-        create: &str,
-        exception: &str,
-        expected: impl Fn(&str) -> bool,
-    ) {
+    async fn fails_like(mut self, create: &str, exception: &str, expected: impl Fn(&str) -> bool) {
         self.server.update_function("create", create).await;
         let since = Instant::now();
         let (status, answer) = self

@@ -63,8 +63,8 @@ impl Server {
             entropy: Entropy::system(),
             vault: Vault::new(&[7; 32]),
         };
-        let products = Products::new(&config, &platform, SignaturePolicy::Verify)
-            .expect("the products start");
+        let products =
+            Products::new(&config, &platform, SignaturePolicy::Verify).expect("the products start");
         let organization = products
             .accounts
             .create_organization("Test")
@@ -110,7 +110,7 @@ impl Server {
             .await
             .expect("an API key");
         App {
-            id: app.id,
+            id: app.id.as_str().to_owned(),
             api_key: secrecy::ExposeSecret::expose_secret(&key.secret).to_owned(),
         }
     }
@@ -151,7 +151,11 @@ impl Server {
 }
 
 fn passkeys_app() -> passkeys::NewApp {
-    passkeys::NewApp::new("Test".into(), ORIGIN.into(), None)
+    passkeys::NewApp {
+        name: "Test".into(),
+        auth_origin: ORIGIN.into(),
+        ..passkeys::NewApp::default()
+    }
 }
 
 /// Sends a request; the status and the body, null when it is empty.

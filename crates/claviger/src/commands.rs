@@ -1,7 +1,7 @@
 //! What each sub-command does.
 
-use accounts::{Organization, SignaturePolicy};
-use passkeys::NewApp;
+use accounts::{Accounts, Organization, SignaturePolicy};
+use passkeys::{AppId, NewApp, Passkeys};
 use platform::{Clock, Db, Entropy, Fault, Platform};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -61,7 +61,15 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
                     origin,
                     rp_id,
                     json,
-                }) => create_app(&config, NewApp::new(name, origin, rp_id), json).await,
+                }) => {
+                    let new = NewApp {
+                        name,
+                        auth_origin: origin,
+                        rp_id,
+                        ..NewApp::default()
+                    };
+                    create_app(&config, new, json).await
+                }
                 Command::ApiKey(ApiKeyCommand::Create { app, name, json }) => {
                     create_api_key(&config, &app, &name, json).await
                 }
@@ -79,7 +87,8 @@ async fn run_dev(mut config: Config, arguments: &DevArgs) -> Result<(), CommandE
     telemetry::init(&config)?;
     config.prepare_data_dir(&Entropy::system())?;
     let listener = listen(&mut config).await?;
-    let (platform, products) = open(&config, SignaturePolicy::WellFormed).await?;
+    let platform = open_platform(&config).await?;
+    let products = Products::new(&config, &platform, SignaturePolicy::WellFormed)?;
     let seed = dev::seed(&config, &products, arguments).await?;
     let running = start(products, &platform, listener)?;
     if arguments.json {
@@ -94,7 +103,8 @@ async fn run_serve(mut config: Config) -> Result<(), CommandError> {
     config.check_for_serve()?;
     telemetry::init(&config)?;
     let listener = listen(&mut config).await?;
-    let (platform, products) = open(&config, SignaturePolicy::Verify).await?;
+    let platform = open_platform(&config).await?;
+    let products = Products::new(&config, &platform, SignaturePolicy::Verify)?;
     let running = start(products, &platform, listener)?;
     tracing::info!(
         address = %running.address,
@@ -120,17 +130,16 @@ fn run_trigger(trigger: Trigger) -> Result<(), CommandError> {
 }
 
 async fn create_app(config: &Config, new: NewApp, json: bool) -> Result<(), CommandError> {
-    let (_, products) = open(config, SignaturePolicy::Verify).await?;
-    let organization = first_organization(&products).await?;
-    let app = products
-        .passkeys
+    let platform = open_platform(config).await?;
+    let organization = first_organization(&accounts(&platform)).await?;
+    let app = Passkeys::new(platform)
         .create_app(&organization.id, new)
         .await
         .map_err(refused)?;
     answer(
         json,
         &json!({
-            "app_id": app.id,
+            "app_id": app.id.as_str(),
             "name": app.name,
             "auth_origin": app.auth_origin,
             "rp_id": app.rp_id,
@@ -145,16 +154,21 @@ async fn create_api_key(
     name: &str,
     json: bool,
 ) -> Result<(), CommandError> {
-    let (_, products) = open(config, SignaturePolicy::Verify).await?;
-    let key = products
-        .passkeys
-        .create_api_key(app_id, name)
+    let passkeys = Passkeys::new(open_platform(config).await?);
+    let app = match AppId::parse(app_id) {
+        Some(id) => passkeys.find_app(&id).await?,
+        None => None,
+    };
+    let app =
+        app.ok_or_else(|| CommandError::Refused(format!("there is no app with the id {app_id}")))?;
+    let key = passkeys
+        .create_api_key(&app.id, name)
         .await
         .map_err(refused)?;
     answer(
         json,
         &json!({
-            "api_key_id": key.id,
+            "api_key_id": key.api_key.id.as_str(),
             "name": name,
             "api_key": key.secret.expose_secret(),
         }),
@@ -163,12 +177,9 @@ async fn create_api_key(
 }
 
 async fn create_access_key(config: &Config, name: &str, json: bool) -> Result<(), CommandError> {
-    let (_, products) = open(config, SignaturePolicy::Verify).await?;
-    let organization = first_organization(&products).await?;
-    let key = products
-        .accounts
-        .create_access_key(&organization.id, name)
-        .await?;
+    let accounts = accounts(&open_platform(config).await?);
+    let organization = first_organization(&accounts).await?;
+    let key = accounts.create_access_key(&organization.id, name).await?;
     answer(
         json,
         &json!({
@@ -186,27 +197,29 @@ fn refused(error: impl std::fmt::Display) -> CommandError {
 }
 
 /// The organization that the sub-commands act for; made when there is none yet.
-pub(crate) async fn first_organization(products: &Products) -> Result<Organization, Fault> {
-    match products.accounts.find_first_organization().await? {
+pub(crate) async fn first_organization(accounts: &Accounts) -> Result<Organization, Fault> {
+    match accounts.find_first_organization().await? {
         Some(organization) => Ok(organization),
-        None => products.accounts.create_organization("Default").await,
+        None => accounts.create_organization("Default").await,
     }
 }
 
-async fn open(
-    config: &Config,
-    signatures: SignaturePolicy,
-) -> Result<(Platform, Products), CommandError> {
+/// For sub-commands, which check no signatures.
+fn accounts(platform: &Platform) -> Accounts {
+    Accounts::new(platform.clone(), SignaturePolicy::Verify)
+}
+
+/// The ground alone. A sub-command must not put up the products: the function
+/// runner would take the processes of the running server for left-overs.
+async fn open_platform(config: &Config) -> Result<Platform, CommandError> {
     let vault = config.open_vault()?;
     let clock = Clock::system();
-    let platform = Platform {
+    Ok(Platform {
         db: Db::open(&config.database, clock.now_ms()).await?,
         clock,
         entropy: Entropy::system(),
         vault,
-    };
-    let products = Products::new(config, &platform, signatures)?;
-    Ok((platform, products))
+    })
 }
 
 /// Binds before anything else happens, so that a taken port changes nothing;

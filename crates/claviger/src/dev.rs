@@ -5,14 +5,14 @@
 //! What a person must be able to read again (keys are kept as hashes) lies in
 //! `dev.json` in the data folder, readable by its owner only.
 
-use std::{io::Write as _, path::PathBuf};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf};
 
-use comfy_table::{Table, presets::NOTHING};
-use passkeys::NewApp;
+use functions::{Environment, NewFunction, Permission};
+use passkeys::{AppId, NewApp};
 use platform::Fault;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::{
@@ -46,7 +46,7 @@ pub async fn seed(
 ) -> Result<Seed, CommandError> {
     let notes = Notes::open(config)?;
     let mut seed = notes.read()?;
-    let organization = first_organization(products).await?;
+    let organization = first_organization(&products.accounts).await?;
     if seed.account_id != organization.account_id {
         // The notes are of another database.
         seed = Seed {
@@ -55,20 +55,26 @@ pub async fn seed(
         };
     }
     if seed.app_id.is_empty() {
-        let new = NewApp::new("Claviger demo".into(), arguments.app_origin.clone(), None);
+        let new = NewApp {
+            name: "Claviger demo".into(),
+            auth_origin: arguments.app_origin.clone(),
+            ..NewApp::default()
+        };
         let app = products
             .passkeys
             .create_app(&organization.id, new)
             .await
             .map_err(refused)?;
-        seed.app_id = app.id;
+        seed.app_id = app.id.as_str().to_owned();
         seed.auth_origin = app.auth_origin;
         notes.write(&seed)?;
     }
     if seed.api_key.is_empty() {
+        let app_id = AppId::parse(&seed.app_id)
+            .ok_or_else(|| Fault::new("the notes of dev hold no app id"))?;
         let key = products
             .passkeys
-            .create_api_key(&seed.app_id, "dev")
+            .create_api_key(&app_id, "dev")
             .await
             .map_err(refused)?;
         seed.api_key = key.secret.expose_secret().to_owned();
@@ -86,14 +92,31 @@ pub async fn seed(
     for trigger in Trigger::ALL {
         let name = trigger.name();
         if !seed.functions.iter().any(|made| made == name) {
+            // Left over from a start that was cut short, or whose notes are lost.
+            let functions = &products.functions;
+            if functions
+                .find_function(&organization.id, name)
+                .await?
+                .is_some()
+            {
+                functions
+                    .delete_function(&organization.id, name)
+                    .await
+                    .map_err(refused)?;
+            }
             products
                 .functions
-                .create(&organization, function_request(trigger, &seed)?)
+                .create_function(&organization, new_function(trigger, &seed)?)
                 .await
                 .map_err(refused)?;
             products
                 .functions
-                .add_permission(&organization, name, permission_request(config, &seed))
+                .add_permission(
+                    &organization.id,
+                    name,
+                    permission_for_pools(config, &seed),
+                    None,
+                )
                 .await
                 .map_err(refused)?;
             seed.functions.push(name.to_owned());
@@ -103,44 +126,42 @@ pub async fn seed(
     if seed.user_pool_id.is_empty() {
         let pool = products
             .pools
-            .create_user_pool(&organization, user_pool_request(config, &seed))
+            .create_user_pool(&organization, &user_pool_request(config, &seed))
             .await
-            .map_err(refused)?;
+            .map_err(refused_by_pools)?;
         seed.user_pool_id = text(&pool, "/UserPool/Id")?;
         notes.write(&seed)?;
     }
     if seed.app_client_id.is_empty() {
         let client = products
             .pools
-            .create_user_pool_client(&organization, app_client_request(&seed))
+            .create_user_pool_client(&organization, &app_client_request(&seed))
             .await
-            .map_err(refused)?;
+            .map_err(refused_by_pools)?;
         seed.app_client_id = text(&client, "/UserPoolClient/ClientId")?;
         notes.write(&seed)?;
     }
     Ok(seed)
 }
 
-fn function_request(trigger: Trigger, seed: &Seed) -> Result<Value, Fault> {
+fn new_function(trigger: Trigger, seed: &Seed) -> Result<NewFunction, CommandError> {
     let name = trigger.name();
-    let mut variables = json!({});
     // Define decides by the history of the sign-in alone and needs no credentials.
-    if trigger != Trigger::DefineAuthChallenge {
-        variables = json!({"PASSAGE_APP_ID": seed.app_id, "PASSAGE_API_KEY": seed.api_key});
-    }
-    Ok(json!({
-        "FunctionName": name,
-        "Description": "A custom-auth trigger of the guide",
-        "Runtime": "provided.al2023",
-        "Handler": "bootstrap",
-        "Role": format!("arn:aws:iam::{}:role/claviger-dev", seed.account_id),
-        "Timeout": 5,
-        "Environment": {"Variables": variables},
-        "Code": {"ZipFile": base64::Engine::encode(
-            &base64::prelude::BASE64_STANDARD,
-            bootstrap_zip(name)?,
-        )},
-    }))
+    let variables = match trigger {
+        Trigger::DefineAuthChallenge => BTreeMap::new(),
+        Trigger::CreateAuthChallenge | Trigger::VerifyAuthChallenge => BTreeMap::from([
+            ("PASSAGE_APP_ID".to_owned(), seed.app_id.clone()),
+            ("PASSAGE_API_KEY".to_owned(), seed.api_key.clone()),
+        ]),
+    };
+    let role = format!("arn:aws:iam::{}:role/claviger-dev", seed.account_id);
+    let zip = bootstrap_zip(name)?;
+    Ok(NewFunction {
+        description: "A custom-auth trigger of the guide".into(),
+        timeout_s: 5,
+        environment: Environment::new(variables),
+        ..NewFunction::new(name, "provided.al2023", "bootstrap", &role, zip)
+    })
 }
 
 /// A package whose bootstrap is this very program in the part of a trigger: a
@@ -161,7 +182,7 @@ fn bootstrap_zip(trigger: &str) -> Result<Vec<u8>, Fault> {
     zipped().map_err(|error| Fault::while_doing("packaging a trigger", error))
 }
 
-fn user_pool_request(config: &Config, seed: &Seed) -> Value {
+fn user_pool_request(config: &Config, seed: &Seed) -> Map<String, Value> {
     let arn = |trigger: Trigger| {
         format!(
             "arn:aws:lambda:{}:{}:function:{}",
@@ -170,7 +191,7 @@ fn user_pool_request(config: &Config, seed: &Seed) -> Value {
             trigger.name()
         )
     };
-    json!({
+    members(json!({
         "PoolName": "claviger-demo",
         "UsernameAttributes": ["email"],
         "UsernameConfiguration": {"CaseSensitive": false},
@@ -179,24 +200,25 @@ fn user_pool_request(config: &Config, seed: &Seed) -> Value {
             "CreateAuthChallenge": arn(Trigger::CreateAuthChallenge),
             "VerifyAuthChallengeResponse": arn(Trigger::VerifyAuthChallenge),
         },
-    })
+    }))
 }
 
 /// Lets every user pool of the organization call the function.
-fn permission_request(config: &Config, seed: &Seed) -> Value {
-    json!({
-        "StatementId": "user-pools",
-        "Action": "lambda:InvokeFunction",
-        "Principal": "cognito-idp.amazonaws.com",
-        "SourceArn": format!(
+fn permission_for_pools(config: &Config, seed: &Seed) -> Permission {
+    Permission {
+        statement_id: "user-pools".into(),
+        action: "lambda:InvokeFunction".into(),
+        principal: "cognito-idp.amazonaws.com".into(),
+        source_arn: Some(format!(
             "arn:aws:cognito-idp:{}:{}:userpool/*",
             config.region, seed.account_id
-        ),
-    })
+        )),
+        source_account: None,
+    }
 }
 
-fn app_client_request(seed: &Seed) -> Value {
-    json!({
+fn app_client_request(seed: &Seed) -> Map<String, Value> {
+    members(json!({
         "UserPoolId": seed.user_pool_id,
         "ClientName": "claviger-demo",
         "ExplicitAuthFlows": [
@@ -204,7 +226,15 @@ fn app_client_request(seed: &Seed) -> Value {
             "ALLOW_CUSTOM_AUTH",
             "ALLOW_REFRESH_TOKEN_AUTH",
         ],
-    })
+    }))
+}
+
+/// The members of an object that stands right here.
+fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
 }
 
 fn text(answer: &Value, pointer: &str) -> Result<String, Fault> {
@@ -217,6 +247,14 @@ fn text(answer: &Value, pointer: &str) -> Result<String, Fault> {
 
 fn refused(error: impl std::fmt::Display) -> CommandError {
     CommandError::Refused(format!("the first start could not be finished: {error}"))
+}
+
+/// The words of this product's refusals are its door's; here the kind says enough.
+fn refused_by_pools(error: pools::Error) -> CommandError {
+    match error {
+        pools::Error::Refusal(refusal) => refused(format!("{refusal:?}")),
+        pools::Error::Fault(fault) => fault.into(),
+    }
 }
 
 /// `dev.json`.
@@ -278,7 +316,7 @@ impl Seed {
                 "  key set",
                 format!("{url}/{}/.well-known/jwks.json", self.user_pool_id),
             ),
-            ("  triggers", self.functions.join("\n")),
+            ("  triggers", self.functions.join(", ")),
             ("", String::new()),
             ("AWS clients", format!("--endpoint-url {url}")),
             ("  region", config.region.clone()),
@@ -288,11 +326,11 @@ impl Seed {
             ("Data", config.data_dir.display().to_string()),
             ("Stop", "Ctrl-C".to_owned()),
         ];
-        let mut table = Table::new();
-        table.load_preset(NOTHING);
+        let mut table = String::from("\n");
         for (name, value) in rows {
-            table.add_row([name, &value]);
+            table.push_str(format!("  {name:<15}{value}").trim_end());
+            table.push('\n');
         }
-        format!("\n{table}\n")
+        table
     }
 }

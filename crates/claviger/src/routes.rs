@@ -6,6 +6,7 @@
 //! | `POST /`, `OPTIONS /` | user pools: Amazon Cognito's JSON 1.1 API |
 //! | `/{pool id}/.well-known/…` | user pools: key set and OpenID configuration |
 //! | `/2015-03-31/…` and other dated paths | functions: AWS Lambda's API |
+//! | `GET /` | a word to whoever opens this server in a browser |
 //! | `/health` | whether this process can serve |
 
 use axum::{
@@ -23,6 +24,7 @@ use crate::{middleware, serve::Products};
 /// All routes of all products, behind the layers that every request passes.
 pub fn router(products: &Products, db: Db) -> Router {
     let router = Router::new()
+        .route("/", get(welcome))
         .route("/health", get(health))
         .with_state(db)
         .merge(products.passkeys.router())
@@ -30,6 +32,19 @@ pub fn router(products: &Products, db: Db) -> Router {
         .merge(products.functions.router())
         .fallback(not_found);
     middleware::wrap(router)
+}
+
+async fn welcome() -> &'static str {
+    concat!(
+        "This is Claviger ",
+        env!("CARGO_PKG_VERSION"),
+        ". It serves programs, not browsers:\n\n",
+        "  /v1                       Passkey Flex API\n",
+        "  POST /                    Amazon Cognito API (use as --endpoint-url)\n",
+        "  /{pool id}/.well-known/   key sets and OpenID configuration\n",
+        "  /2015-03-31/functions     AWS Lambda API (use as --endpoint-url)\n",
+        "  /health                   whether it can serve\n",
+    )
 }
 
 /// 200 once the database answers, else 503.

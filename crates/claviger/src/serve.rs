@@ -161,7 +161,7 @@ async fn sweep_for_ever(products: Products) {
     loop {
         interval.tick().await;
         for outcome in [
-            products.passkeys.sweep().await,
+            products.passkeys.sweep().await.map(drop),
             products.pools.sweep().await,
         ] {
             if let Err(fault) = outcome {

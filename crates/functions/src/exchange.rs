@@ -184,8 +184,8 @@ mod tests {
         );
         assert!(exchange.dispatch(dispatch("a")));
         assert_eq!(
-            exchange.next().unwrap_err(),
-            ExchangeDenial::InvalidTransition
+            exchange.next().err(),
+            Some(ExchangeDenial::InvalidTransition)
         );
         assert_eq!(
             exchange.answer("b", answer()),

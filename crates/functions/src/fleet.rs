@@ -73,12 +73,7 @@ impl Fleet {
     }
 
     /// Finds an instance for the job, or a slot to start one in.
-    pub(crate) fn assign(
-        self: &Arc<Fleet>,
-        function: &Function,
-        mut job: Job,
-        now_ms: i64,
-    ) -> Assignment {
+    pub(crate) fn assign(self: &Arc<Fleet>, function: &Function, mut job: Job) -> Assignment {
         if *self.is_closing.borrow() {
             return Assignment::Refused(Refusal::ShuttingDown);
         }
@@ -132,7 +127,6 @@ impl Fleet {
                     tracing::info!(
                         function = %function.name,
                         instances_max = self.instances_max,
-                        now_ms,
                         "all instances are busy"
                     );
                     return Assignment::Refused(Refusal::ConcurrencyExceeded);
@@ -190,6 +184,11 @@ impl Fleet {
         !is_busy
     }
 
+    /// The instance is gone, whatever it was doing.
+    pub(crate) fn remove(&self, id: u64) {
+        self.state().entries.remove(&id);
+    }
+
     /// Ends all instances of a function: idle ones now, busy ones with the invocation they have.
     pub(crate) fn retire_function(&self, function_id: &str) {
         self.state().entries.retain(|_, entry| {
@@ -199,6 +198,11 @@ impl Fleet {
             }
             true
         });
+    }
+
+    /// Becomes true when the server closes.
+    pub(crate) fn closing(&self) -> watch::Receiver<bool> {
+        self.is_closing.subscribe()
     }
 
     /// Kills every instance and waits until all are gone.
@@ -233,13 +237,7 @@ impl Slot {
         entry.jobs = Some(jobs);
         while state.lives.try_join_next().is_some() {}
         let is_closing = self.fleet.is_closing.subscribe();
-        let life = runner::live(
-            self.id,
-            self.fleet.clone(),
-            deployment,
-            waiting,
-            is_closing,
-        );
+        let life = runner::live(self.id, self.fleet.clone(), deployment, waiting, is_closing);
         state.lives.spawn(life);
         drop(state);
         self.is_used = true;
@@ -249,7 +247,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if !self.is_used {
-            self.fleet.state().entries.remove(&self.id);
+            self.fleet.remove(self.id);
         }
     }
 }

@@ -186,11 +186,16 @@ impl Functions {
         let name_is_in_use = Refusal::FunctionExists {
             name: new.name.clone(),
         };
-        if self.find_function(&organization.id, &new.name).await?.is_some() {
+        if self
+            .find_function(&organization.id, &new.name)
+            .await?
+            .is_some()
+        {
             return Err(name_is_in_use.into());
         }
         Runtime::parse(&new.runtime)?;
         check_role(&new.role)?;
+        new.environment.check()?;
         let package = self.inner.packages.unpack(new.zip).await?;
 
         let platform = &self.inner.platform;
@@ -306,11 +311,7 @@ impl Functions {
         organization_id: &str,
         reference: &FunctionReference,
     ) -> Result<Option<Function>, Fault> {
-        if reference
-            .qualifier
-            .as_deref()
-            .is_some_and(|qualifier| qualifier != names::LATEST)
-        {
+        if !reference.is_latest() {
             return Ok(None);
         }
         let (organization_id, name) = (organization_id.to_owned(), reference.name.clone());
@@ -358,7 +359,9 @@ impl Functions {
             .db
             .read(async move |tx| {
                 tx.rows(
-                    select_functions!("WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3"),
+                    select_functions!(
+                        "WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+                    ),
                     values![organization_id, after, limit],
                 )
                 .await?
@@ -416,6 +419,9 @@ impl Functions {
         if let Some(role) = &update.role {
             check_role(role)?;
         }
+        if let Some(environment) = &update.environment {
+            environment.check()?;
+        }
         let revision_id = update.revision_id.clone();
         let change = move |function: &mut Function| {
             let new = update.clone();
@@ -443,9 +449,10 @@ impl Functions {
         package: Option<Package>,
         change: impl Fn(&mut Function) + Send + 'static,
     ) -> Result<Function, Error> {
-        let reference = FunctionReference::parse(name).ok_or_else(|| Refusal::FunctionNotFound {
-            function: name.to_owned(),
-        })?;
+        let reference = parse(name)?;
+        if !reference.is_latest() {
+            return Err(not_found(&reference).into());
+        }
         let platform = &self.inner.platform;
         let organization_id = organization_id.to_owned();
         let vault = platform.vault.clone();
@@ -531,9 +538,13 @@ impl Functions {
     /// Deletes a function with its policy, its waiting invocations and its logs. What runs ends
     /// with the invocation it has.
     pub async fn delete_function(&self, organization_id: &str, name: &str) -> Result<(), Error> {
-        let reference = FunctionReference::parse(name).ok_or_else(|| Refusal::FunctionNotFound {
-            function: name.to_owned(),
-        })?;
+        let reference = parse(name)?;
+        if reference.qualifier.as_deref() == Some(names::LATEST) {
+            return Err(Refusal::InvalidParameter(
+                "$LATEST version cannot be deleted without deleting the function.".into(),
+            )
+            .into());
+        }
         let function = self.resolve(organization_id, &reference).await?;
         let id = function.id.clone();
         let is_deleted = self
@@ -589,10 +600,7 @@ impl Functions {
             access_key_id: key.id,
             secret: key.secret,
         };
-        let (id, sealed) = (
-            function.id.clone(),
-            vault.seal(&purpose, &made.to_bytes())?,
-        );
+        let (id, sealed) = (function.id.clone(), vault.seal(&purpose, &made.to_bytes())?);
         // Of two first starts at once one keeps its key; the other one's key works for the life of
         // its instance.
         self.inner
@@ -634,6 +642,13 @@ impl Credentials {
             secret: secret.into(),
         })
     }
+}
+
+/// Reads a name or an ARN; what is neither names no function.
+pub(crate) fn parse(name: &str) -> Result<FunctionReference, Refusal> {
+    FunctionReference::parse(name).ok_or_else(|| Refusal::FunctionNotFound {
+        function: name.to_owned(),
+    })
 }
 
 fn not_found(reference: &FunctionReference) -> Refusal {
@@ -679,7 +694,7 @@ fn from_row(row: &Row, vault: &Vault) -> Result<Function, Fault> {
         None => Environment::default(),
         Some(sealed) => {
             let opened = vault.open(&environment_purpose(&id), &sealed)?;
-            Environment::from_stored(read_map(&opened)?)
+            Environment::new(read_map(&opened)?)
         }
     };
     Ok(Function {

@@ -14,8 +14,8 @@ use tokio::sync::oneshot;
 use crate::{
     Error, Functions, Refusal,
     fleet::Assignment,
-    functions::Function,
-    names::{self, FunctionReference},
+    functions::{self, Function},
+    names,
 };
 
 /// Largest payload of a synchronous invocation.
@@ -183,10 +183,7 @@ impl Functions {
         function: &str,
         payload: Vec<u8>,
     ) -> Result<Answer, Error> {
-        let reference =
-            FunctionReference::parse(function).ok_or_else(|| Refusal::FunctionNotFound {
-                function: function.to_owned(),
-            })?;
+        let reference = functions::parse(function)?;
         let function = self.resolve(organization_id, &reference).await?;
         let payload = check_payload(payload, PAYLOAD_BYTES_MAX)?;
         let request_id = self.inner.platform.entropy.uuid().to_string();
@@ -213,8 +210,7 @@ impl Functions {
             }),
             reply,
         };
-        let now_ms = inner.platform.clock.now_ms();
-        match inner.fleet.assign(function, job, now_ms) {
+        match inner.fleet.assign(function, job) {
             Assignment::Sent => {}
             // The slot is free again when the deployment fails or the caller stops waiting.
             Assignment::Start(slot, job) => {

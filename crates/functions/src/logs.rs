@@ -9,7 +9,7 @@ use std::sync::Arc;
 use platform::{Fault, Platform, values};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Error, Functions, Refusal, names, names::FunctionReference};
+use crate::{Error, Functions, functions, names};
 
 /// Of one invocation at least half of this is kept, from its end.
 const LOG_BYTES_MAX: usize = 512 * 1024;
@@ -67,10 +67,7 @@ impl InvocationLog {
     }
 
     pub(crate) fn start(&mut self, request_id: &str) {
-        let line = format!(
-            "START RequestId: {request_id} Version: {}\n",
-            names::LATEST
-        );
+        let line = format!("START RequestId: {request_id} Version: {}\n", names::LATEST);
         self.platform(&line);
     }
 
@@ -160,10 +157,7 @@ impl Functions {
         after: Option<&LogCursor>,
         count_max: usize,
     ) -> Result<Vec<LogEntry>, Error> {
-        let reference =
-            FunctionReference::parse(function).ok_or_else(|| Refusal::FunctionNotFound {
-                function: function.to_owned(),
-            })?;
+        let reference = functions::parse(function)?;
         let function = self.resolve(organization_id, &reference).await?;
         let (before_ms, before_id) = after.map_or((i64::MAX, String::new()), |cursor| {
             (cursor.written_at_ms, cursor.id.clone())
@@ -229,8 +223,6 @@ impl LogWriter {
         let (entries, waiting) = mpsc::channel(WAITING_ROWS_MAX);
         tokio::spawn(write_all(platform, waiting));
         LogWriter { entries }
-            entries,
-        }
     }
 
     /// Never waits: when the database is slower than the functions print, rows are lost.

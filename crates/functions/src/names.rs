@@ -21,9 +21,15 @@ impl FunctionReference {
         let parts: Vec<&str> = text.split(':').collect();
         let (name, qualifier) = match parts[..] {
             [name] => (name, None),
-            ["arn", partition, "lambda", region, account, "function", name]
-                if is_partition(partition) && is_region(region) && is_account(account) =>
-            {
+            [
+                "arn",
+                partition,
+                "lambda",
+                region,
+                account,
+                "function",
+                name,
+            ] if is_partition(partition) && is_region(region) && is_account(account) => {
                 (name, None)
             }
             [
@@ -53,6 +59,13 @@ impl FunctionReference {
             name: name.to_owned(),
             qualifier: qualifier.map(str::to_owned),
         })
+    }
+
+    /// Whether the one version that exists is meant.
+    pub(crate) fn is_latest(&self) -> bool {
+        self.qualifier
+            .as_deref()
+            .is_none_or(|qualifier| qualifier == LATEST)
     }
 
     /// Name, with `:qualifier` where one was given.
@@ -95,10 +108,7 @@ pub(crate) fn is_role_arn(text: &str) -> bool {
         && !path.is_empty()
         && path.bytes().all(|byte| {
             byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-' | b'/'
-                )
+                || matches!(byte, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-' | b'/')
         })
 }
 

@@ -467,8 +467,8 @@ mod tests {
     #[tokio::test]
     async fn a_damaged_content_is_refused() {
         let mut zip = zip_of(|zip| {
-            let stored = SimpleFileOptions::default()
-                .compression_method(zip::CompressionMethod::Stored);
+            let stored =
+                SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
             zip.start_file("a", stored).unwrap();
             zip.write_all(b"content that will be damaged").unwrap();
         });
@@ -486,8 +486,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let packages = Packages::new(dir.path().to_owned());
         let zip = file("a", 0o644);
-        let (one, other) =
-            tokio::join!(packages.unpack(zip.clone()), packages.unpack(zip.clone()));
+        let (one, other) = tokio::join!(packages.unpack(zip.clone()), packages.unpack(zip.clone()));
         assert_eq!(one.unwrap().sha256, other.unwrap().sha256);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use crate::{
     Error, Functions, Refusal,
-    functions::Function,
-    names::{self, FunctionReference},
+    functions::{self, Function},
+    names,
 };
 
 const POLICY_BYTES_MAX: usize = 20 * 1024;
@@ -192,7 +192,8 @@ impl Functions {
         function: &str,
     ) -> Result<PolicyText, Error> {
         let function = self.policy_owner(organization_id, function).await?;
-        let (id, arn) = (function.id, names::function_arn(&self.inner.settings.region, &function.account_id, &function.name));
+        let arn = self.arn(&function);
+        let id = function.id;
         let statements = self
             .inner
             .platform
@@ -266,9 +267,7 @@ impl Functions {
     }
 
     async fn policy_owner(&self, organization_id: &str, name: &str) -> Result<Function, Error> {
-        let reference = FunctionReference::parse(name).ok_or_else(|| Refusal::FunctionNotFound {
-            function: name.to_owned(),
-        })?;
+        let reference = functions::parse(name)?;
         if reference.qualifier.as_deref() == Some(names::LATEST) {
             return Err(Refusal::InvalidParameter(
                 "We currently do not support adding policies for $LATEST.".into(),

@@ -108,9 +108,14 @@ const ENVIRONMENT_BYTES_MAX: usize = 4096;
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Takes the variables, or refuses names that cannot be used, reserved names, and more than
-    /// 4096 bytes (lambda.md §4).
-    pub fn new(variables: BTreeMap<String, String>) -> Result<Environment, Refusal> {
+    /// These variables, not checked yet: creating and updating a function does that.
+    pub fn new(variables: BTreeMap<String, String>) -> Environment {
+        Environment(variables)
+    }
+
+    /// Refuses names that cannot be used, reserved names, and more than 4096 bytes (lambda.md §4).
+    pub(crate) fn check(&self) -> Result<(), Refusal> {
+        let variables = &self.0;
         if let Some(name) = variables.keys().find(|name| !is_variable_name(name)) {
             return Err(Refusal::InvalidParameter(format!(
                 "1 validation error detected: Value at 'environment.variables' failed to satisfy \
@@ -147,12 +152,7 @@ impl Environment {
                     .into(),
             ));
         }
-        Ok(Environment(variables))
-    }
-
-    /// What was stored; it was checked when it came in.
-    pub(crate) fn from_stored(variables: BTreeMap<String, String>) -> Environment {
-        Environment(variables)
+        Ok(())
     }
 
     /// Names and values.
@@ -326,11 +326,13 @@ mod tests {
             (vec![("LONG", &"x".repeat(4093))], Some("4KB")),
             (vec![("LONG", &"x".repeat(4092))], None),
         ] {
-            let refused = Environment::new(variables(&pairs)).err();
+            let refused = Environment::new(variables(&pairs)).check().err();
             match expected {
                 None => assert_eq!(refused, None, "{pairs:?}"),
                 Some(part) => assert!(
-                    refused.as_ref().is_some_and(|no| no.to_string().contains(part)),
+                    refused
+                        .as_ref()
+                        .is_some_and(|no| no.to_string().contains(part)),
                     "{pairs:?}: {refused:?}"
                 ),
             }
@@ -339,7 +341,7 @@ mod tests {
 
     #[test]
     fn a_debug_text_holds_no_value() {
-        let environment = Environment::new(variables(&[("API_KEY", "s3cret")])).unwrap();
+        let environment = Environment::new(variables(&[("API_KEY", "s3cret")]));
         assert_eq!(format!("{environment:?}"), "Environment(1 variables)");
     }
 

@@ -82,7 +82,6 @@ pub(crate) struct Plan<'a> {
     pub(crate) arguments: &'a [OsString],
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) task_root: &'a Path,
-    pub(crate) temporary_dir: &'a Path,
     pub(crate) user: Option<u32>,
     pub(crate) is_node: bool,
     pub(crate) memory_mb: i64,
@@ -373,7 +372,7 @@ impl Process {
     }
 
     /// Kills the whole group and takes the end of its leader, so that no zombie stays.
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn end(&mut self) {
         self.kill_group();
         let _ = self.child.wait().await;
     }

@@ -651,5 +651,52 @@ const BASE_POINT_Y: [u8; 32] = [
     0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb, 0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
 ];
 
-/// How often a finish is tried that others overtake.
-const TRIES_MAX: u32 = 8;
+/// How often a finish is tried that others overtake. Each round of rivals has a
+/// winner, so this is how many logins with one security key may meet.
+const TRIES_MAX: u32 = 64;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use webauthn::{RelyingParty, UserVerification, forge::Authenticator};
+
+    use super::*;
+
+    #[test]
+    fn the_decoy_is_checked_like_any_credential_and_never_believed() {
+        let challenge = [7; 32];
+        let relying_party = RelyingParty {
+            rp_id: "example.com".into(),
+            origins: vec!["https://example.com".into()],
+            top_origins: None,
+        };
+        let options = webauthn::authentication::options(&AuthenticationOptions {
+            rp_id: "example.com",
+            challenge: &challenge,
+            allow: None,
+            user_verification: UserVerification::Preferred,
+            timeout_ms: 1,
+        });
+        let forged = Authenticator::new(Algorithm::Es256, "stranger")
+            .get(&options, "https://example.com")
+            .json();
+        let facts = webauthn::authentication::verify(
+            &ExpectedAuthentication {
+                relying_party: &relying_party,
+                challenge: &challenge,
+                user_verification: UserVerification::Preferred,
+                counter_policy: webauthn::CounterPolicy::Record,
+            },
+            &DECOY,
+            &AuthenticationResponse::from_json(&forged).unwrap(),
+        );
+        assert_eq!(facts, Err(Denial::SignatureBad));
+    }
+
+    #[test]
+    fn the_words_of_a_ceremony_are_those_it_is_stored_under() {
+        for ceremony in [Ceremony::Registration, Ceremony::Authentication] {
+            assert_eq!(json!(ceremony), json!(ceremony.as_str()));
+        }
+    }
+}

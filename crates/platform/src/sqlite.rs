@@ -39,6 +39,9 @@ pub(crate) struct Sqlite {
 impl Sqlite {
     pub(crate) fn open(path: &Path) -> Result<Sqlite, Fault> {
         let opening = |error| Fault::while_doing(format!("opening {}", path.display()), error);
+        make_private(path).map_err(|error| {
+            Fault::while_doing(format!("creating the database {}", path.display()), error)
+        })?;
         let connection = Sql::open(path).map_err(opening)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
         connection
@@ -120,6 +123,19 @@ impl Sqlite {
         reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
         Ok(reader)
     }
+}
+
+/// Creates a missing file so that only its owner can read it; SQLite gives the
+/// files beside it the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
 }
 
 /// A closure that waits for the writer, its types hidden.

@@ -257,6 +257,14 @@ impl Schema {
         self.0.iter().find(|attribute| attribute.name == name)
     }
 
+    /// The names that every user must have, without `sub`.
+    pub(crate) fn required(&self) -> impl Iterator<Item = &str> {
+        let required = self.0.iter().filter(|attribute| attribute.required);
+        required
+            .map(|attribute| attribute.name.as_str())
+            .filter(|name| *name != SUB)
+    }
+
     /// Checks the attributes of a new user: known, of the right form, and none missing.
     pub(crate) fn check_new(&self, attributes: &Attributes) -> Result<(), AttributeDenial> {
         let mut sentences = Vec::new();
@@ -272,9 +280,8 @@ impl Schema {
                 None => sentences.push(format!("{name}: Attribute does not exist in schema.")),
             }
         }
-        for attribute in self.0.iter().filter(|attribute| attribute.required) {
-            if attribute.name != SUB && !attributes.contains_key(&attribute.name) {
-                let name = &attribute.name;
+        for name in self.required() {
+            if !attributes.contains_key(name) {
                 sentences.push(format!("{name}: The attribute {name} is required"));
             }
         }

@@ -89,8 +89,8 @@ struct Parts {
     settings: Settings,
     hashing: passwords::Hashing,
     signing_keys: signing_keys::Cache,
-    /// Functions whose missing permission has been logged.
-    warned_functions: Mutex<HashSet<String>>,
+    /// Functions whose permission has been looked at.
+    checked_functions: Mutex<HashSet<String>>,
 }
 
 impl UserPools {
@@ -108,7 +108,7 @@ impl UserPools {
             settings,
             hashing: passwords::Hashing::new(),
             signing_keys: signing_keys::Cache::default(),
-            warned_functions: Mutex::default(),
+            checked_functions: Mutex::default(),
         }))
     }
 

@@ -126,10 +126,10 @@ fn is_arn(arn: &str) -> bool {
     let is_text = |part: &&str| is_all(part, |c| is_word(c) || "+=/,.@-".contains(c));
     (6..=8).contains(&parts.len())
         && parts[0] == "arn"
-        && parts[1..3].iter().all(|part| is_text(&part))
-        && (parts[3].is_empty() || is_text(&&parts[3]))
+        && parts[1..3].iter().all(|part| is_text(part))
+        && (parts[3].is_empty() || is_text(&parts[3]))
         && is_all(parts[4], |c| c.is_ascii_digit())
-        && parts[5..].iter().all(|part| is_text(&part))
+        && parts[5..].iter().all(|part| is_text(part))
 }
 
 #[cfg(test)]

@@ -43,24 +43,24 @@ pub(super) async fn admit(
         Some(app_id) => passkeys.find_app(&app_id).await,
         None => Ok(None),
     };
+    let app = match app {
+        Ok(app) => app,
+        Err(fault) => return Failure::Fault(fault).into_response(),
+    };
     let origin = request.headers().get(ORIGIN).cloned();
     let is_allowed = match (&app, &origin) {
-        (Ok(Some(app)), Some(origin)) => may_call(app, origin, request.headers()),
+        (Some(app), Some(origin)) => may_call(app, origin, request.headers()),
         // Native apps send no origin; the one they sign is checked at the finish.
         (_, None) => true,
-        _ => false,
+        (None, Some(_)) => false,
     };
-    let mut response = if request.method() == Method::OPTIONS {
-        preflight()
-    } else {
-        match app {
-            Err(fault) => Failure::Fault(fault).into_response(),
-            Ok(None) => Failure::from(Refusal::AppNotFound).into_response(),
-            Ok(Some(_)) if !is_allowed => Failure::from(Refusal::OriginNotAllowed).into_response(),
-            Ok(Some(app)) => {
-                request.extensions_mut().insert(app);
-                next.run(request).await
-            }
+    let mut response = match app {
+        _ if request.method() == Method::OPTIONS => preflight(),
+        None => Failure::from(Refusal::AppNotFound).into_response(),
+        Some(_) if !is_allowed => Failure::from(Refusal::OriginNotAllowed).into_response(),
+        Some(app) => {
+            request.extensions_mut().insert(app);
+            next.run(request).await
         }
     };
     let headers = response.headers_mut();

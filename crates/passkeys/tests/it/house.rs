@@ -30,6 +30,8 @@ pub(crate) struct House {
     pub(crate) passkeys: Passkeys,
     pub(crate) platform: Platform,
     router: Router,
+    /// The database, when it is PostgreSQL.
+    pub(crate) postgres: Option<TemporaryDatabase>,
     _folder: tempfile::TempDir,
 }
 
@@ -37,30 +39,64 @@ pub(crate) struct House {
 pub(crate) async fn houses() -> Vec<House> {
     let mut houses = vec![House::open(None).await];
     if let Ok(server) = std::env::var("CLAVIGER_TEST_POSTGRES") {
-        houses.push(House::open(Some(new_database(&server).await)).await);
+        let database = TemporaryDatabase::create(server).await;
+        houses.push(House::open(Some(database)).await);
     }
     houses
 }
 
-async fn new_database(server: &str) -> Location {
-    let name = format!("passkeys_{}", Entropy::system().lowercase_alphanumeric(12));
+/// A database of a PostgreSQL server that goes when its test ends, however it ends.
+pub(crate) struct TemporaryDatabase {
+    server: String,
+    name: String,
+}
+
+impl TemporaryDatabase {
+    async fn create(server: String) -> TemporaryDatabase {
+        let name = format!("passkeys_{}", Entropy::system().lowercase_alphanumeric(12));
+        execute(&server, &format!("CREATE DATABASE {name}")).await;
+        TemporaryDatabase { server, name }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        let mut url = url::Url::parse(&self.server).unwrap();
+        url.set_path(&self.name);
+        url.into()
+    }
+}
+
+impl Drop for TemporaryDatabase {
+    fn drop(&mut self) {
+        let server = self.server.clone();
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        // A runtime cannot wait inside another one, so this has its own thread.
+        let dropping = std::thread::spawn(move || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(execute(&server, &sql));
+        });
+        // A failure has been printed by the thread; the test's own outcome counts.
+        let _ = dropping.join();
+    }
+}
+
+async fn execute(server: &str, sql: &str) {
     let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
-    client
-        .batch_execute(&format!("CREATE DATABASE {name}"))
-        .await
-        .unwrap();
-    let mut url = url::Url::parse(server).unwrap();
-    url.set_path(&name);
-    Location::parse(url.as_str())
+    client.batch_execute(sql).await.unwrap();
 }
 
 impl House {
-    async fn open(location: Option<Location>) -> House {
+    async fn open(postgres: Option<TemporaryDatabase>) -> House {
         let folder = tempfile::tempdir().unwrap();
-        let location = location.unwrap_or(Location::Sqlite(folder.path().join("test.db")));
+        let location = match &postgres {
+            Some(database) => Location::parse(&database.url()),
+            None => Location::Sqlite(folder.path().join("test.db")),
+        };
         let platform = Platform {
             db: Db::open(&location, START_MS).await.unwrap(),
             clock: Clock::manual(START_MS),
@@ -72,6 +108,7 @@ impl House {
             router: passkeys.router(),
             passkeys,
             platform,
+            postgres,
             _folder: folder,
         }
     }

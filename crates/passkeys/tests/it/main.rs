@@ -2,5 +2,11 @@
 //! moved by hand and a software authenticator. PostgreSQL takes part when
 //! `CLAVIGER_TEST_POSTGRES` names a server; `cargo xtask test` sees to it.
 
+mod cors;
+mod denials;
 mod house;
+mod lifetimes;
+mod malformed;
+mod races;
 mod story;
+mod tenants;

@@ -20,7 +20,8 @@ export function signInView(app: App): View {
   const password = part<HTMLInputElement>(form, '#password');
   const passkeyButton = part(form, '[data-action=passkey]');
 
-  email.value = loadProgress()?.email ?? '';
+  const progress = loadProgress();
+  email.value = progress?.email ?? '';
   wirePasswordToggle(form);
   clearErrorsOnInput(form);
 
@@ -51,7 +52,8 @@ export function signInView(app: App): View {
       (error) => explain(error, 'passkey'),
     );
   });
-  return { root, focus: email.value === '' ? undefined : password };
+  // Whoever is known goes on with what they have: the passkey, or else the password.
+  return { root, focus: !progress ? undefined : progress.passkeyAdded ? passkeyButton : password };
 }
 
 async function signInWithPassword(

@@ -1,0 +1,20 @@
+//! DeleteUserPool (`cognito.md` §5.8).
+
+use accounts::Organization;
+use aws_protocol::input::Input;
+
+use super::{super::Object, Output};
+use crate::{UserPools, auth::driver::Caller, shapes};
+
+pub(super) async fn run(
+    pools: UserPools,
+    organization: Organization,
+    _caller: Caller,
+    input: Object,
+) -> Output {
+    let pool_id = Input::read(&input, |input| {
+        input.string("UserPoolId", &shapes::USER_POOL_ID).required()
+    })?;
+    pools.delete_user_pool(&organization, &pool_id).await?;
+    Ok(None)
+}

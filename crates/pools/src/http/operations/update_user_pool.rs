@@ -1,0 +1,18 @@
+//! UpdateUserPool (`cognito.md` §5.8). The input is read where it is kept: the whole of it is the
+//! configuration.
+
+use accounts::Organization;
+use serde_json::json;
+
+use super::{super::Object, Output};
+use crate::{UserPools, auth::driver::Caller};
+
+pub(super) async fn run(
+    pools: UserPools,
+    organization: Organization,
+    _caller: Caller,
+    input: Object,
+) -> Output {
+    pools.update_user_pool(&organization, &input).await?;
+    Ok(Some(json!({})))
+}

@@ -1,0 +1,18 @@
+//! UpdateUserPoolClient (`cognito.md` §3). The input is read where it is kept: the whole of it is the
+//! configuration.
+
+use accounts::Organization;
+
+use super::{super::Object, Output};
+use crate::{UserPools, auth::driver::Caller};
+
+pub(super) async fn run(
+    pools: UserPools,
+    organization: Organization,
+    _caller: Caller,
+    input: Object,
+) -> Output {
+    Ok(Some(
+        pools.update_user_pool_client(&organization, &input).await?,
+    ))
+}
