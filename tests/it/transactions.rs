@@ -94,7 +94,7 @@ async fn a_transaction_may_be_started_again_until_it_succeeds() {
     let (status, answer) = finish_authentication(&server, &app, &first, &response).await;
     assert_eq!(
         (status, &answer["code"]),
-        (404, &json!("transaction_not_found")),
+        (400, &json!("invalid_request")),
         "the newest handshake wins: {answer}"
     );
     let response = ann.authenticator.get(&second.options, ORIGIN);

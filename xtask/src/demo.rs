@@ -79,7 +79,13 @@ pub(crate) async fn run(demo: Demo) -> anyhow::Result<()> {
 
 fn build() -> anyhow::Result<()> {
     heading("Building Claviger and the example server (some minutes the first time)");
-    run_in_sight(cargo().args(["build", "--package", "claviger", "--package", "example-server"]))?;
+    run_in_sight(cargo().args([
+        "build",
+        "--package",
+        "claviger",
+        "--package",
+        "example-server",
+    ]))?;
     node_packages()?;
     heading("Building the browser SDK");
     run_in_sight(std::process::Command::new("npm").args([
@@ -102,6 +108,15 @@ async fn serve(demo: &Demo, programs: &mut Programs) -> anyhow::Result<()> {
     let endpoint = format!("http://localhost:{}", demo.port);
     let flex = format!("{endpoint}/v1");
     let web = format!("http://localhost:{}", demo.web_port);
+    // Fixed when the data was made: at another address the page would only ever be refused.
+    let origin = text("auth_origin")?;
+    if origin != web {
+        bail!(
+            "the passkeys in {} are for {origin}, not for {web}; use that --web-port, or another \
+             --data-dir",
+            demo.data_dir.display()
+        );
+    }
 
     let mut server = Command::new(program("example-server"));
     server

@@ -35,7 +35,11 @@ pub(crate) fn node_packages() -> anyhow::Result<()> {
         );
     }
     // npm leaves its own copy of the lock file; when it is as new, nothing is missing.
-    let modified = |file: &str| std::fs::metadata(file).and_then(|file| file.modified()).ok();
+    let modified = |file: &str| {
+        std::fs::metadata(file)
+            .and_then(|file| file.modified())
+            .ok()
+    };
     let installed = modified("node_modules/.package-lock.json");
     if installed.is_some() && installed >= modified("package-lock.json") {
         return Ok(());

@@ -47,10 +47,19 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
     // Programs that tests start as processes of their own.
     run(cargo().args(["build", "--workspace", "--bins"]))?;
     run(cargo()
-        .args(["test", "--workspace", "--exclude", "acceptance", "--all-features"])
+        .args([
+            "test",
+            "--workspace",
+            "--exclude",
+            "acceptance",
+            "--all-features",
+        ])
         .env("CLAVIGER_TEST_POSTGRES", postgres.url()))?;
 
-    for (name, url) in [("SQLite", "sqlite".to_owned()), ("PostgreSQL", postgres.url())] {
+    for (name, url) in [
+        ("SQLite", "sqlite".to_owned()),
+        ("PostgreSQL", postgres.url()),
+    ] {
         heading(&format!("Acceptance tests on {name}"));
         run(cargo()
             .args(["test", "--package", "acceptance"])

@@ -58,8 +58,8 @@ pub struct Function {
 }
 
 /// What a function is created from. Every field but the first five has the contract's default in
-/// [`NewFunction::new`].
-#[derive(Clone, Debug)]
+/// [`NewFunction::new`]. Not `Debug`: a package may hold secrets.
+#[derive(Clone)]
 pub struct NewFunction {
     /// At most 64 characters of `[A-Za-z0-9-_]`.
     pub name: String,
@@ -113,8 +113,8 @@ impl NewFunction {
     }
 }
 
-/// New code for a function.
-#[derive(Clone, Debug, Default)]
+/// New code for a function. Not `Debug`: a package may hold secrets.
+#[derive(Clone, Default)]
 pub struct CodeUpdate {
     /// The package, as uploaded.
     pub zip: Vec<u8>,

@@ -30,7 +30,7 @@ mod runner;
 mod runtimes;
 mod sandbox;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use accounts::Accounts;
 use platform::{Fault, Platform};
@@ -43,7 +43,7 @@ pub use permissions::Permission;
 pub use refusal::{Error, InvokeError, Refusal};
 pub use runtimes::Environment;
 
-/// What an operator decides about functions.
+/// What an operator decides about functions. Not `Debug`: a variable may be a secret.
 #[derive(Clone)]
 pub struct Settings {
     /// `http://host:port` of this server as functions reach it.
@@ -75,6 +75,12 @@ struct Inner {
     fleet: Arc<fleet::Fleet>,
     logs: logs::LogWriter,
     queue_changed: Notify,
+}
+
+impl fmt::Debug for Functions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Functions")
+    }
 }
 
 impl Functions {

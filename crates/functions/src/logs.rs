@@ -4,7 +4,7 @@
 //! Rows are written off the invocation's way, many at once, so that printing costs an invocation
 //! no commit. A server that is killed may lose the last rows; nobody was told of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use platform::{Fault, Platform, values};
 use tokio::sync::{mpsc, oneshot};
@@ -17,7 +17,9 @@ const TAIL_BYTES_MAX: usize = 4096;
 /// Of one function.
 const ROWS_MAX: i64 = 1000;
 const WAITING_ROWS_MAX: usize = 4096;
-const BATCH_MAX: usize = 64;
+const BATCH_MAX: usize = 256;
+/// How long rows are gathered: a commit of their own for each would slow down everybody's commits.
+const GATHERING: Duration = Duration::from_millis(200);
 
 /// The log of the invocation that an instance is working on.
 #[derive(Debug)]
@@ -244,22 +246,32 @@ impl LogWriter {
 }
 
 async fn write_all(platform: Platform, mut waiting: mpsc::Receiver<Message>) {
-    let mut batch = Vec::new();
-    while waiting.recv_many(&mut batch, BATCH_MAX).await > 0 {
+    while let Some(first) = waiting.recv().await {
         let mut entries = Vec::new();
-        let mut flushes = Vec::new();
-        for message in batch.drain(..) {
+        let mut flush = None;
+        let mut next = Some(first);
+        let gathered = tokio::time::Instant::now() + GATHERING;
+        while let Some(message) = next {
             match message {
                 Message::Entry(entry) => entries.push(entry),
-                Message::Flush(done) => flushes.push(done),
+                Message::Flush(done) => {
+                    flush = Some(done);
+                    break;
+                }
             }
+            if entries.len() == BATCH_MAX {
+                break;
+            }
+            next = tokio::time::timeout_at(gathered, waiting.recv())
+                .await
+                .unwrap_or_default();
         }
         if !entries.is_empty()
             && let Err(fault) = write(&platform, entries).await
         {
             tracing::error!(%fault, "writing functions' logs");
         }
-        for done in flushes {
+        if let Some(done) = flush {
             let _ = done.send(());
         }
     }

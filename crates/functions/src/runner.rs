@@ -284,6 +284,14 @@ impl RunningInstance {
         let mut deadline = None;
         // Until the runtime has taken the invocation.
         let (invoked_at, deadline) = loop {
+            // One that died while it was idle would take the invocation with it.
+            if self
+                .running
+                .as_mut()
+                .is_some_and(|running| running.is_warm && running.process.has_ended())
+            {
+                self.end_process().await;
+            }
             let (is_warm, started_at) = match &self.running {
                 Some(running) => (running.is_warm, running.started_at),
                 None => match self.start().await? {

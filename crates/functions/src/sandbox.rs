@@ -98,7 +98,11 @@ impl Sandbox {
                 error,
             )
         };
-        fs::create_dir_all(work_dir).map_err(disk)?;
+        if !work_dir.exists() {
+            fs::create_dir_all(work_dir).map_err(disk)?;
+            // Instances with users of their own pass through and see no names.
+            fs::set_permissions(work_dir, Permissions::from_mode(0o711)).map_err(disk)?;
+        }
         let work_dir = work_dir.canonicalize().map_err(disk)?;
         let lock = File::create(work_dir.join("lock")).map_err(disk)?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
@@ -114,7 +118,6 @@ impl Sandbox {
             work_dir,
         };
         sandbox.end_left_over_processes();
-        fs::set_permissions(&sandbox.work_dir, Permissions::from_mode(0o711)).map_err(disk)?;
         for dir in [
             sandbox.packages_dir(),
             sandbox.temporary_dir(),
@@ -135,10 +138,15 @@ impl Sandbox {
 
     /// Lets another server have the working directory.
     pub(crate) fn unlock(&self) {
-        self.lock
+        let lock = self
+            .lock
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .take();
+        if let Some(lock) = lock {
+            // Closing is not enough: a process that is just being started has the file for a moment.
+            let _ = flock(&lock, FlockOperation::Unlock);
+        }
     }
 
     pub(crate) fn packages_dir(&self) -> PathBuf {
@@ -341,6 +349,11 @@ impl Process {
         }
     }
 
+    /// Whether the process has ended without anybody having noticed yet.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Gives what the process has printed so far to `take`, at most a megabyte at once.
     pub(crate) fn read_output(&mut self, mut take: impl FnMut(&[u8])) {
         let mut buffer = [0; 16 * 1024];
@@ -390,7 +403,7 @@ impl Drop for Process {
 }
 
 /// Limits what the process may use. They come into force just after its start, and hold for what
-/// it starts in turn. Limits of the server that are lower stay.
+/// it starts in turn.
 fn limit(pid: Pid, plan: &Plan<'_>) {
     const MEGABYTE: u64 = 1024 * 1024;
     let overhead_mb = if plan.is_node {
@@ -402,22 +415,51 @@ fn limit(pid: Pid, plan: &Plan<'_>) {
     let storage_mb = u64::try_from(plan.ephemeral_storage_mb).unwrap_or(512);
     let mut limits = vec![
         // Data and not address space: V8 reserves far more addresses than it uses.
-        (Resource::Data, memory_mb * MEGABYTE),
-        (Resource::Nofile, OPEN_FILES_MAX),
-        (Resource::Fsize, storage_mb * MEGABYTE),
-        (Resource::Core, 0),
+        (Resource::Data, "data", memory_mb * MEGABYTE),
+        (Resource::Nofile, "nofile", OPEN_FILES_MAX),
+        (Resource::Fsize, "fsize", storage_mb * MEGABYTE),
+        (Resource::Core, "core", 0),
     ];
     if plan.user.is_some() {
         // Counted by user: with the server's own it would count the server's threads too.
-        limits.push((Resource::Nproc, PROCESSES_MAX));
+        limits.push((Resource::Nproc, "nproc", PROCESSES_MAX));
     }
-    for (resource, value) in limits {
+    let is_denied = limits.iter().any(|(resource, _, value)| {
         let bound = Rlimit {
-            current: Some(value),
-            maximum: Some(value),
+            current: Some(*value),
+            maximum: Some(*value),
         };
-        if let Err(error) = prlimit(Some(pid), resource, bound) {
-            tracing::debug!(?resource, %error, "a limit of an instance was not set");
-        }
+        prlimit(Some(pid), *resource, bound).is_err()
+    });
+    if let (true, Some(user)) = (is_denied, plan.user) {
+        let limits = limits
+            .iter()
+            .map(|(_, name, value)| format!("--{name}={value}:{value}"))
+            .collect();
+        tokio::spawn(limit_as(user, pid, limits));
+    }
+}
+
+/// Sets the limits as the instance's own user, who may lower them: a root without the right to
+/// change the limits of others (as in most containers) may not.
+async fn limit_as(user: u32, pid: Pid, limits: Vec<String>) {
+    let outcome = Command::new("prlimit")
+        .arg(format!("--pid={}", pid.as_raw_nonzero()))
+        .args(limits)
+        .env_clear()
+        .uid(user)
+        .gid(user)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .await;
+    // The process may be over already.
+    let is_running = rustix::process::test_kill_process(pid).is_ok();
+    if is_running && !outcome.is_ok_and(|status| status.success()) {
+        tracing::warn!(
+            "an instance runs without limits: the server may not set them, and the program \
+             prlimit (of util-linux) is missing or failed"
+        );
     }
 }

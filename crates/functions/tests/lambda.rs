@@ -208,19 +208,18 @@ impl Server {
 }
 
 fn start(platform: &Platform, accounts: &Accounts, work_dir: PathBuf) -> Functions {
-    Functions::new(
-        platform.clone(),
-        accounts.clone(),
-        Settings {
-            public_url: "http://claviger.test".into(),
-            region: "us-east-1".into(),
-            environment: vec![("PASSAGE_BASE_URL".into(), "http://claviger.test".into())],
-            work_dir,
-            node: None,
-            instances_max: 10,
-        },
-    )
-    .unwrap()
+    Functions::new(platform.clone(), accounts.clone(), settings(work_dir)).unwrap()
+}
+
+fn settings(work_dir: PathBuf) -> Settings {
+    Settings {
+        public_url: "http://claviger.test".into(),
+        region: "us-east-1".into(),
+        environment: vec![("PASSAGE_BASE_URL".into(), "http://claviger.test".into())],
+        work_dir,
+        node: None,
+        instances_max: 10,
+    }
 }
 
 /// Where functions of a test report to, and wait until the test lets them go on.
@@ -483,7 +482,7 @@ async fn failures_are_answered_in_the_contracts_words() {
         };
         exports.hog = async () => {
             const kept = [];
-            for (let count = 0; count < 40; count += 1) kept.push(Buffer.alloc(100 * 1024 * 1024, 1));
+            for (let count = 0; count < 40; count += 1) kept.push(Buffer.alloc(100 * 1024 * 1024));
         };
         exports.forgets = () => 'what a callback would have said';
         exports.never = () => new Promise(() => {});
@@ -1675,6 +1674,31 @@ async fn logs_are_kept_and_paged() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn without_node_a_function_is_kept_and_its_invocation_says_what_to_install() {
+    let mut server = Server::one().await;
+    server.functions.shutdown().await;
+    server.functions = Functions::new(
+        server.platform.clone(),
+        server.accounts.clone(),
+        Settings {
+            node: Some("/nowhere/node".into()),
+            ..settings(server.work_dir.path().to_owned())
+        },
+    )
+    .unwrap();
+    server
+        .create_node("fn", "exports.handler = async () => 1;", json!({}))
+        .await;
+    let (status, exception, message) = server.invoke("fn", &json!({})).await.refusal();
+    assert_eq!(
+        (status, exception.as_str()),
+        (502, "InvalidRuntimeException")
+    );
+    assert!(message.contains("Install Node.js 20"), "{message}");
+    server.functions.shutdown().await;
 }
 
 #[tokio::test]

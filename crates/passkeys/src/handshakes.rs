@@ -70,13 +70,16 @@ impl Handshake {
             (_, TransactionClaim::Malformed) => return Err(Denial::RequestMalformed),
             (None, TransactionClaim::Missing) => {}
             (Some(own), TransactionClaim::Id(claimed)) if own == claimed => {
-                let is_open = transaction.is_some_and(|transaction| {
-                    !transaction.is_completed
-                        && transaction.expires_at_ms > now_ms
-                        && transaction.newest_handshake.as_ref() == Some(&self.id)
+                let open = transaction.filter(|transaction| {
+                    !transaction.is_completed && transaction.expires_at_ms > now_ms
                 });
-                if !is_open {
-                    return Err(Denial::TransactionMismatch);
+                match open {
+                    None => return Err(Denial::TransactionMismatch),
+                    // A later start has canceled this one; the transaction itself is still good.
+                    Some(open) if open.newest_handshake.as_ref() != Some(&self.id) => {
+                        return Err(Denial::HandshakeSpent);
+                    }
+                    Some(_) => {}
                 }
             }
             _ => return Err(Denial::TransactionMismatch),
@@ -249,7 +252,7 @@ mod tests {
             check(|_, transaction| {
                 transaction.newest_handshake = Some(HandshakeId::random(&Entropy::seeded(2)));
             }),
-            mismatch
+            Err(Denial::HandshakeSpent)
         );
         let (handshake, _) = open();
         let own = TransactionClaim::Id(handshake.transaction_id.clone().unwrap());

@@ -74,7 +74,11 @@ struct TokenValidityUnits {
 impl ClientConfiguration {
     /// Whether the client may start this flow (`cognito.md` §3, §6.1).
     pub(crate) fn allows(&self, flow: AuthFlow) -> bool {
-        let Some(flows) = self.explicit_auth_flows.as_ref().filter(|flows| !flows.is_empty()) else {
+        let Some(flows) = self
+            .explicit_auth_flows
+            .as_ref()
+            .filter(|flows| !flows.is_empty())
+        else {
             return matches!(
                 flow,
                 AuthFlow::RefreshToken | AuthFlow::UserSrp | AuthFlow::Custom
@@ -219,7 +223,10 @@ impl AppClient {
 
     /// Refuses attributes that the app may not set.
     pub(crate) fn check_writes(&self, attributes: &Attributes) -> Result<(), Refusal> {
-        if attributes.keys().all(|name| self.configuration.may_write(name)) {
+        if attributes
+            .keys()
+            .all(|name| self.configuration.may_write(name))
+        {
             Ok(())
         } else {
             Err(Refusal::UnauthorizedAttribute)
@@ -234,8 +241,14 @@ impl AppClient {
         if let Some(secret) = &self.secret {
             members.insert("ClientSecret".into(), json!(**secret));
         }
-        members.insert("CreationDate".into(), json11::timestamp(self.created_at_ms).into());
-        members.insert("LastModifiedDate".into(), json11::timestamp(self.updated_at_ms).into());
+        members.insert(
+            "CreationDate".into(),
+            json11::timestamp(self.created_at_ms).into(),
+        );
+        members.insert(
+            "LastModifiedDate".into(),
+            json11::timestamp(self.updated_at_ms).into(),
+        );
         Ok(Value::Object(members))
     }
 }
@@ -256,7 +269,9 @@ impl UserPools {
             (
                 input.string("UserPoolId", &shapes::USER_POOL_ID).required(),
                 input.boolean("GenerateSecret").or(false),
-                input.string("ClientSecret", &shapes::CLIENT_SECRET.min(24)).optional(),
+                input
+                    .string("ClientSecret", &shapes::CLIENT_SECRET.min(24))
+                    .optional(),
             )
         })?;
         let stored = read_configuration(request, Purpose::Create)?;
@@ -308,7 +323,7 @@ impl UserPools {
     }
 
     /// UpdateUserPoolClient: replaces the whole configuration; the secret stays.
-    pub(crate) async fn update_user_pool_client(
+    pub async fn update_user_pool_client(
         &self,
         organization: &Organization,
         request: &Map<String, Value>,
@@ -417,7 +432,10 @@ impl UserPools {
         client_id: &str,
     ) -> Result<(AppClient, UserPool), Error> {
         let not_found = || Refusal::AppClientNotFound(client_id.to_owned());
-        let client = self.find_app_client(client_id).await?.ok_or_else(not_found)?;
+        let client = self
+            .find_app_client(client_id)
+            .await?
+            .ok_or_else(not_found)?;
         let pool = self
             .find_user_pool(&client.user_pool_id)
             .await?
@@ -448,7 +466,9 @@ impl UserPools {
                 .await
             })
             .await?;
-        row.as_ref().map(|row| AppClient::from_row(row, self)).transpose()
+        row.as_ref()
+            .map(|row| AppClient::from_row(row, self))
+            .transpose()
     }
 }
 
@@ -493,18 +513,29 @@ fn read_configuration(
             .integer("RefreshTokenValidity", &Integer::between(0, 315_360_000))
             .or(0);
         // Zero means the default, which the real service shows.
-        keep("RefreshTokenValidity", Some(json!(if refresh == 0 { 30 } else { refresh })));
+        keep(
+            "RefreshTokenValidity",
+            Some(json!(if refresh == 0 { 30 } else { refresh })),
+        );
         for name in ["AccessTokenValidity", "IdTokenValidity"] {
             let validity = input.integer(name, &Integer::between(1, 86_400)).optional();
             keep(name, validity.map(Value::from));
         }
         let units = input.object("TokenValidityUnits", read_units).or_default();
         // The default of 30 is in days, whatever unit was sent with no number.
-        let units = if refresh == 0 { without_refresh_unit(units) } else { units };
+        let units = if refresh == 0 {
+            without_refresh_unit(units)
+        } else {
+            units
+        };
         keep("TokenValidityUnits", Some(units.into()));
         keep(
             "AuthSessionValidity",
-            Some(json!(input.integer("AuthSessionValidity", &Integer::between(3, 15)).or(3))),
+            Some(json!(
+                input
+                    .integer("AuthSessionValidity", &Integer::between(3, 15))
+                    .or(3)
+            )),
         );
         for (name, default) in [
             ("AllowedOAuthFlowsUserPoolClient", false),
@@ -514,7 +545,10 @@ fn read_configuration(
             keep(name, Some(json!(input.boolean(name).or(default))));
         }
         let hides = input
-            .string("PreventUserExistenceErrors", &Text::ANY.one_of(&["LEGACY", "ENABLED"]))
+            .string(
+                "PreventUserExistenceErrors",
+                &Text::ANY.one_of(&["LEGACY", "ENABLED"]),
+            )
             .optional();
         keep("PreventUserExistenceErrors", hides.map(Value::from));
         for (name, text) in [
@@ -524,13 +558,18 @@ fn read_configuration(
             ("SupportedIdentityProviders", shapes::ATTRIBUTE_NAME),
             ("CallbackURLs", Text::ANY.length(1, 1024)),
             ("LogoutURLs", Text::ANY.length(1, 1024)),
-            ("AllowedOAuthFlows", Text::ANY.one_of(&["code", "implicit", "client_credentials"])),
+            (
+                "AllowedOAuthFlows",
+                Text::ANY.one_of(&["code", "implicit", "client_credentials"]),
+            ),
             ("AllowedOAuthScopes", Text::ANY.length(1, 256)),
         ] {
             let list = input.strings(name, &Size::at_most(100), &text).optional();
             keep(name, list.map(Value::from));
         }
-        let default_url = input.string("DefaultRedirectURI", &Text::ANY.length(1, 1024)).optional();
+        let default_url = input
+            .string("DefaultRedirectURI", &Text::ANY.length(1, 1024))
+            .optional();
         keep("DefaultRedirectURI", default_url.map(Value::from));
         for name in ["AnalyticsConfiguration", "RefreshTokenRotation"] {
             let read = input.object(name, |_| ()).optional();
@@ -548,7 +587,10 @@ fn read_units(input: &mut Input<'_>) -> Map<String, Value> {
     let mut units = Map::new();
     for name in ["AccessToken", "IdToken", "RefreshToken"] {
         let unit = input
-            .string(name, &Text::ANY.one_of(&["seconds", "minutes", "hours", "days"]))
+            .string(
+                name,
+                &Text::ANY.one_of(&["seconds", "minutes", "hours", "days"]),
+            )
             .optional();
         units.extend(unit.map(|unit| (name.to_owned(), json!(unit))));
     }
@@ -562,12 +604,18 @@ fn without_refresh_unit(mut units: Map<String, Value>) -> Map<String, Value> {
 
 fn texts<'v>(stored: &'v Map<String, Value>, name: &str) -> Vec<&'v str> {
     let list = stored.get(name).and_then(Value::as_array);
-    list.into_iter().flatten().filter_map(Value::as_str).collect()
+    list.into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
 }
 
 fn check_flows(stored: &Map<String, Value>) -> Result<(), Refusal> {
     let flows = texts(stored, "ExplicitAuthFlows");
-    let newer = flows.iter().filter(|flow| flow.starts_with("ALLOW_")).count();
+    let newer = flows
+        .iter()
+        .filter(|flow| flow.starts_with("ALLOW_"))
+        .count();
     if newer != 0 && newer != flows.len() {
         return Err(Refusal::MixedAuthFlows);
     }
@@ -593,7 +641,9 @@ fn check_urls(stored: &Map<String, Value>) -> Result<(), Refusal> {
         .into_iter()
         .flat_map(|name| texts(stored, name))
         .find(|url| !is_good(url))
-        .map_or(Ok(()), |url| Err(Refusal::InsecureCallbackUrl(url.to_owned())))
+        .map_or(Ok(()), |url| {
+            Err(Refusal::InsecureCallbackUrl(url.to_owned()))
+        })
 }
 
 /// Access and ID tokens live 5 minutes to a day, refresh tokens an hour to ten years and longer
@@ -670,7 +720,10 @@ mod tests {
         let computed = BASE64.encode(tag);
         assert_eq!(computed, good);
         let with_secret = client(Some("secret"));
-        assert_eq!(with_secret.check_secret_hash(Some(good), &["bob", "ann"]), Ok(()));
+        assert_eq!(
+            with_secret.check_secret_hash(Some(good), &["bob", "ann"]),
+            Ok(())
+        );
         assert_eq!(
             with_secret.check_secret_hash(Some(good), &["bob"]),
             Err(Refusal::SecretHashWrong("1example23456789".into()))
@@ -710,7 +763,10 @@ mod tests {
             ),
         ] {
             let client = configuration(flows.clone());
-            let found: Vec<_> = all.into_iter().filter(|flow| client.allows(*flow)).collect();
+            let found: Vec<_> = all
+                .into_iter()
+                .filter(|flow| client.allows(*flow))
+                .collect();
             assert_eq!(found, allowed, "{flows}");
         }
         assert_eq!(
@@ -750,7 +806,8 @@ mod tests {
         assert!(default.may_read("custom:plan") && default.may_write("custom:plan"));
         assert!(!default.may_write("email_verified") && !default.may_write("sub"));
         assert!(!default.may_write("dev:custom:note"));
-        let listed = configuration(json!({ "ReadAttributes": ["email"], "WriteAttributes": ["name"] }));
+        let listed =
+            configuration(json!({ "ReadAttributes": ["email"], "WriteAttributes": ["name"] }));
         assert!(listed.may_read("email") && listed.may_read("sub") && !listed.may_read("name"));
         assert!(listed.may_write("name") && !listed.may_write("email"));
     }
@@ -766,7 +823,11 @@ mod tests {
             ("http://localhost.example.com", false),
             ("example.com", false),
         ] {
-            assert_eq!(read(json!({ "CallbackURLs": [url] })).is_ok(), expected, "{url}");
+            assert_eq!(
+                read(json!({ "CallbackURLs": [url] })).is_ok(),
+                expected,
+                "{url}"
+            );
         }
     }
 }

@@ -143,7 +143,9 @@ pub enum AttributeDenial {
     #[error("{0}: Existing attribute already has name {0}.")]
     Duplicate(String),
     /// A standard attribute with a type that is not its own.
-    #[error("You can not change AttributeDataType or set developerOnlyAttribute for standard schema attribute {0}")]
+    #[error(
+        "You can not change AttributeDataType or set developerOnlyAttribute for standard schema attribute {0}"
+    )]
     StandardChanged(String),
 }
 
@@ -183,7 +185,11 @@ impl Schema {
             ]
             .map(|name| text(name, "0")),
         );
-        all.extend([flag(EMAIL_VERIFIED), text("gender", "0"), text("birthdate", "10")]);
+        all.extend([
+            flag(EMAIL_VERIFIED),
+            text("gender", "0"),
+            text("birthdate", "10"),
+        ]);
         all.extend(["zoneinfo", "locale", PHONE_NUMBER].map(|name| text(name, "0")));
         all.extend([
             flag(PHONE_NUMBER_VERIFIED),
@@ -275,7 +281,9 @@ impl Schema {
                 }
                 Some(_) => sentences.push(format!("{name}: Attribute cannot be set.")),
                 None if name.starts_with("custom:") || name.starts_with("dev:custom:") => {
-                    sentences.push(format!("Type for attribute {{{name}}} could not be determined"));
+                    sentences.push(format!(
+                        "Type for attribute {{{name}}} could not be determined"
+                    ));
                 }
                 None => sentences.push(format!("{name}: Attribute does not exist in schema.")),
             }
@@ -513,8 +521,8 @@ mod tests {
             ),
         ] {
             let denial = schema.check_new(&attributes(sent)).err();
-            let expected = expected
-                .map(|sentence| AttributeDenial::Nonconforming(vec![sentence.to_owned()]));
+            let expected =
+                expected.map(|sentence| AttributeDenial::Nonconforming(vec![sentence.to_owned()]));
             assert_eq!(denial, expected, "{sent:?}");
         }
         assert_eq!(

@@ -43,7 +43,11 @@ impl From<CodeDenial> for Refusal {
 pub(crate) fn destination<'u>(pool: &UserPool, user: &'u User) -> Option<(Contact, &'u str)> {
     [Contact::PhoneNumber, Contact::Email]
         .into_iter()
-        .filter(|contact| pool.configuration.auto_verified_attributes.contains(contact))
+        .filter(|contact| {
+            pool.configuration
+                .auto_verified_attributes
+                .contains(contact)
+        })
         .filter(|contact| !user.is_verified(*contact))
         .find_map(|contact| {
             let address = user.attributes.get(contact.attribute())?;

@@ -142,7 +142,9 @@ fn sdk_version(agent: &str) -> Option<String> {
     let is_plain = |text: &str| {
         !text.is_empty()
             && text.len() <= 64
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
     };
     (is_plain(name) && is_plain(version)).then(|| format!("{name}-{version}"))
 }

@@ -40,8 +40,8 @@ use functions::Functions;
 use platform::{Fault, Platform};
 
 pub use refusal::{
-    AccessTokenDenial, AttributeDenial, AuthFlow, Contact, Error, PasswordDenial, Refusal,
-    RefreshTokenDenial, SessionDenial, TriggerRefusal,
+    AccessTokenDenial, AttributeDenial, AuthFlow, Contact, Error, PasswordDenial,
+    RefreshTokenDenial, Refusal, SessionDenial, TriggerRefusal,
 };
 
 /// What an operator decides about all pools of a server.
@@ -99,8 +99,11 @@ impl UserPools {
         platform: Platform,
         accounts: Accounts,
         functions: Functions,
-        settings: Settings,
+        mut settings: Settings,
     ) -> UserPools {
+        // A slash more would make another issuer.
+        let url = settings.public_url.trim_end_matches('/');
+        settings.public_url.truncate(url.len());
         UserPools(Arc::new(Parts {
             platform,
             accounts,

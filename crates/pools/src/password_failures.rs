@@ -106,12 +106,7 @@ pub(crate) async fn forget(
     Ok(true)
 }
 
-async fn find_lock(
-    tx: &mut Tx,
-    pool_id: &str,
-    subject: &str,
-    now_ms: i64,
-) -> Result<bool, Fault> {
+async fn find_lock(tx: &mut Tx, pool_id: &str, subject: &str, now_ms: i64) -> Result<bool, Fault> {
     let row = tx
         .row(
             "SELECT failures, last_at_ms FROM pools_password_failures

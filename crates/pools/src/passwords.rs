@@ -112,7 +112,9 @@ mod tests {
 
     async fn verifies(password: &str, hash: Option<&str>) -> bool {
         let permit = Hashing::new().permit().await.unwrap();
-        verify(permit, password, hash.map(str::to_owned)).await.unwrap()
+        verify(permit, password, hash.map(str::to_owned))
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

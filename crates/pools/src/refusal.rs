@@ -221,11 +221,13 @@ pub enum TriggerRefusal {
 }
 
 /// Why an operation did not succeed.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller's fault.
+    #[error("{0}")]
     Refusal(Refusal),
     /// Our own.
+    #[error(transparent)]
     Fault(Fault),
 }
 

@@ -6,11 +6,7 @@ use unicode_general_category::{GeneralCategory as Category, get_general_category
 
 pub(crate) const USER_POOL_ID: Text = Text::ANY.length(1, 55).pattern(Pattern {
     text: r"[\w-]+_[0-9a-zA-Z]+",
-    matches: |id| {
-        id.rsplit_once('_').is_some_and(|(region, rest)| {
-            is_all(region, |c| is_word(c) || c == '-') && is_all(rest, |c| c.is_ascii_alphanumeric())
-        })
-    },
+    matches: is_user_pool_id,
 });
 
 pub(crate) const CLIENT_ID: Text = Text::ANY
@@ -121,15 +117,21 @@ fn is_printable(character: char) -> bool {
     )
 }
 
+fn is_user_pool_id(id: &str) -> bool {
+    id.rsplit_once('_').is_some_and(|(region, rest)| {
+        is_all(region, |c| is_word(c) || c == '-') && is_all(rest, |c| c.is_ascii_alphanumeric())
+    })
+}
+
 fn is_arn(arn: &str) -> bool {
     let parts: Vec<&str> = arn.split(':').collect();
-    let is_text = |part: &&str| is_all(part, |c| is_word(c) || "+=/,.@-".contains(c));
+    let is_text = |part: &str| is_all(part, |c| is_word(c) || "+=/,.@-".contains(c));
     (6..=8).contains(&parts.len())
         && parts[0] == "arn"
-        && parts[1..3].iter().all(|part| is_text(part))
-        && (parts[3].is_empty() || is_text(&parts[3]))
+        && parts[1..3].iter().copied().all(is_text)
+        && (parts[3].is_empty() || is_text(parts[3]))
         && is_all(parts[4], |c| c.is_ascii_digit())
-        && parts[5..].iter().all(|part| is_text(part))
+        && parts[5..].iter().copied().all(is_text)
 }
 
 #[cfg(test)]
@@ -142,22 +144,25 @@ mod tests {
             ["us-east-1_abcDEF123", "local_x", "a_b_c"],
             ["us-east-1", "us-east-1_", "_abc", "us east_1", "a_b-c", ""],
         );
-        let pattern = |id: &str| {
-            id.rsplit_once('_').is_some_and(|(region, rest)| {
-                is_all(region, |c| is_word(c) || c == '-')
-                    && is_all(rest, |c| c.is_ascii_alphanumeric())
-            })
-        };
-        assert!(good.iter().all(|id| pattern(id)));
-        assert!(!bad.iter().any(|id| pattern(id)));
+        assert!(good.iter().all(|id| is_user_pool_id(id)));
+        assert!(!bad.iter().any(|id| is_user_pool_id(id)));
     }
 
     #[test]
     fn a_function_arn_is_an_arn_with_and_without_qualifier() {
         for (arn, expected) in [
-            ("arn:aws:lambda:us-east-1:000000000000:function:define", true),
-            ("arn:aws:lambda:us-east-1:000000000000:function:define:1", true),
-            ("arn:aws:lambda:us-east-1:000000000000:function:define:1:2", false),
+            (
+                "arn:aws:lambda:us-east-1:000000000000:function:define",
+                true,
+            ),
+            (
+                "arn:aws:lambda:us-east-1:000000000000:function:define:1",
+                true,
+            ),
+            (
+                "arn:aws:lambda:us-east-1:000000000000:function:define:1:2",
+                false,
+            ),
             ("arn:aws:lambda::1:function:define", true),
             ("arn:aws:lambda:us-east-1::function:define", false),
             ("define", false),

@@ -53,6 +53,7 @@ impl UserPools {
         pool.password_policy().check(&new.password)?;
         let mut attributes = new.attributes;
         attributes.retain(|_, value| !value.is_empty());
+        client.check_writes(&attributes)?;
         if let Some(contact) = address {
             let own = attributes
                 .entry(contact.attribute().to_owned())
@@ -62,7 +63,6 @@ impl UserPools {
             }
         }
         pool.schema().check_new(&attributes)?;
-        client.check_writes(&attributes)?;
         if self.find_user(&pool, &new.username).await?.is_some() {
             return Err(Refusal::UsernameExists(address).into());
         }
@@ -79,7 +79,12 @@ impl UserPools {
             caller,
         };
         let consent = self
-            .consent_to_sign_up(call, &attributes, &new.validation_data, &new.client_metadata)
+            .consent_to_sign_up(
+                call,
+                &attributes,
+                &new.validation_data,
+                &new.client_metadata,
+            )
             .await?;
         for (contact, is_verified) in [
             (Contact::Email, consent.verifies_email),
@@ -220,7 +225,9 @@ impl UserPools {
             validation_data,
             client_metadata.as_ref(),
         );
-        let response = self.run_trigger(call, Trigger::PreSignUp, arn, event).await?;
+        let response = self
+            .run_trigger(call, Trigger::PreSignUp, arn, event)
+            .await?;
         Ok(triggers::read_consent(&response)?)
     }
 

@@ -59,10 +59,7 @@ pub(crate) async fn make_pair(platform: &Platform, pool_id: &str) -> Result<[New
     };
     let (id, access) = (make(TokenUse::Id), make(TokenUse::Access));
     let joined = |error| Fault::while_doing("making a signing key", error);
-    Ok([
-        id.await.map_err(joined)??,
-        access.await.map_err(joined)??,
-    ])
+    Ok([id.await.map_err(joined)??, access.await.map_err(joined)??])
 }
 
 fn make(platform: &Platform, user_pool_id: String, token_use: TokenUse) -> Result<NewKey, Fault> {
@@ -218,10 +215,7 @@ impl UserPools {
     }
 
     /// The public half of the key that a token names.
-    pub(crate) async fn find_verifying_key(
-        &self,
-        id: &str,
-    ) -> Result<Option<VerifyingKey>, Fault> {
+    pub(crate) async fn find_verifying_key(&self, id: &str) -> Result<Option<VerifyingKey>, Fault> {
         if id.contains('\0') {
             return Ok(None);
         }

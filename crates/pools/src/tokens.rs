@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    AccessTokenDenial, Error, IssuerForm, Refusal, RefreshTokenDenial, UserPools,
+    AccessTokenDenial, Error, IssuerForm, RefreshTokenDenial, Refusal, UserPools,
     app_clients::AppClient,
     claims::{self, Grant, Overrides},
     password_failures,
@@ -210,7 +210,11 @@ impl UserPools {
         if !user.is_enabled {
             return Err(Refusal::UserDisabled.into());
         }
-        if !claims.scope.split(' ').any(|scope| scope == claims::USER_SCOPE) {
+        if !claims
+            .scope
+            .split(' ')
+            .any(|scope| scope == claims::USER_SCOPE)
+        {
             return Err(AccessTokenDenial::Scope.into());
         }
         Ok(Authenticated { client, user })

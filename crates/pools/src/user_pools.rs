@@ -15,7 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Error, Refusal, UserPools,
-    attributes::{Contact, DataType, NumberConstraints, Schema, SchemaAttribute, StringConstraints},
+    attributes::{
+        Contact, DataType, NumberConstraints, Schema, SchemaAttribute, StringConstraints,
+    },
     auth::triggers::Trigger,
     password_policy::PasswordPolicy,
     shapes, signing_keys,
@@ -236,8 +238,14 @@ impl UserPool {
     }
 
     fn add_dates(&self, members: &mut Map<String, Value>) {
-        members.insert("CreationDate".into(), json11::timestamp(self.created_at_ms).into());
-        members.insert("LastModifiedDate".into(), json11::timestamp(self.updated_at_ms).into());
+        members.insert(
+            "CreationDate".into(),
+            json11::timestamp(self.created_at_ms).into(),
+        );
+        members.insert(
+            "LastModifiedDate".into(),
+            json11::timestamp(self.updated_at_ms).into(),
+        );
     }
 }
 
@@ -319,7 +327,11 @@ impl UserPools {
             stored.extend(before.remove(name).map(|value| (name.to_owned(), value)));
         }
         if !stored.contains_key("Name") {
-            stored.extend(before.remove("Name").map(|value| ("Name".to_owned(), value)));
+            stored.extend(
+                before
+                    .remove("Name")
+                    .map(|value| ("Name".to_owned(), value)),
+            );
         }
         warn_of_removed_triggers(&id, before.get("LambdaConfig"), stored.get("LambdaConfig"));
         let (stored, now_ms) = (
@@ -397,14 +409,20 @@ impl UserPools {
                 .await
             })
             .await?;
-        let mut pools: Vec<UserPool> = rows.iter().map(UserPool::from_row).collect::<Result<_, _>>()?;
+        let mut pools: Vec<UserPool> = rows
+            .iter()
+            .map(UserPool::from_row)
+            .collect::<Result<_, _>>()?;
         let has_more = pools.len() as i64 > limit;
         pools.truncate(usize::try_from(limit).unwrap_or(0));
         let next = pools
             .last()
             .filter(|_| has_more)
             .map(|pool| (pool.created_at_ms, pool.id.clone()));
-        let items = pools.iter().map(UserPool::summarize).collect::<Result<_, _>>()?;
+        let items = pools
+            .iter()
+            .map(UserPool::summarize)
+            .collect::<Result<_, _>>()?;
         Ok((items, next))
     }
 
@@ -526,17 +544,26 @@ fn read_configuration(
         let policies = input.object("Policies", read_policies).optional();
         keep("Policies", Some(policies.unwrap_or_else(default_policies)));
         let protection = input
-            .string("DeletionProtection", &Text::ANY.one_of(&["ACTIVE", "INACTIVE"]))
+            .string(
+                "DeletionProtection",
+                &Text::ANY.one_of(&["ACTIVE", "INACTIVE"]),
+            )
             .or("INACTIVE".into());
         keep("DeletionProtection", Some(protection.into()));
         let triggers = input.object("LambdaConfig", read_triggers).or_default();
         keep("LambdaConfig", Some(triggers.clone().into()));
         let mfa = input
-            .string("MfaConfiguration", &Text::ANY.one_of(&["OFF", "ON", "OPTIONAL"]))
+            .string(
+                "MfaConfiguration",
+                &Text::ANY.one_of(&["OFF", "ON", "OPTIONAL"]),
+            )
             .or("OFF".into());
         keep("MfaConfiguration", Some(mfa.clone().into()));
         let tier = input
-            .string("UserPoolTier", &Text::ANY.one_of(&["LITE", "ESSENTIALS", "PLUS"]))
+            .string(
+                "UserPoolTier",
+                &Text::ANY.one_of(&["LITE", "ESSENTIALS", "PLUS"]),
+            )
             .or("ESSENTIALS".into());
         keep("UserPoolTier", Some(tier.into()));
         let admin = input
@@ -549,23 +576,46 @@ fn read_configuration(
                 json!({"AllowAdminCreateUserOnly": false, "UnusedAccountValidityDays": 7}),
             )),
         );
-        let auto_verified = input.choices("AutoVerifiedAttributes", &Size::ANY, &CONTACTS).optional();
-        keep("AutoVerifiedAttributes", auto_verified.map(|list| json!(list)));
+        let auto_verified = input
+            .choices("AutoVerifiedAttributes", &Size::ANY, &CONTACTS)
+            .optional();
+        keep(
+            "AutoVerifiedAttributes",
+            auto_verified.map(|list| json!(list)),
+        );
         for name in STORED_OBJECTS {
             let read = input.object(name, |_| ()).optional();
             let value = read.and_then(|()| request.get(name).cloned());
             keep(name, value.or_else(|| default_object(name)));
         }
         for name in STORED_TEXTS {
-            keep(name, input.string(name, &Text::ANY.max(20_000)).optional().map(Value::from));
+            keep(
+                name,
+                input
+                    .string(name, &Text::ANY.max(20_000))
+                    .optional()
+                    .map(Value::from),
+            );
         }
         if purpose == Purpose::Create {
-            let list = input.choices("AliasAttributes", &Size::ANY, &ALIASES).optional();
-            keep("AliasAttributes", list.filter(|list| !list.is_empty()).map(|list| json!(list)));
-            let list = input.choices("UsernameAttributes", &Size::ANY, &CONTACTS).optional();
-            keep("UsernameAttributes", list.filter(|list| !list.is_empty()).map(|list| json!(list)));
+            let list = input
+                .choices("AliasAttributes", &Size::ANY, &ALIASES)
+                .optional();
+            keep(
+                "AliasAttributes",
+                list.filter(|list| !list.is_empty()).map(|list| json!(list)),
+            );
+            let list = input
+                .choices("UsernameAttributes", &Size::ANY, &CONTACTS)
+                .optional();
+            keep(
+                "UsernameAttributes",
+                list.filter(|list| !list.is_empty()).map(|list| json!(list)),
+            );
             let is_sensitive = input
-                .object("UsernameConfiguration", |inner| inner.boolean("CaseSensitive").required())
+                .object("UsernameConfiguration", |inner| {
+                    inner.boolean("CaseSensitive").required()
+                })
                 .optional();
             keep(
                 "UsernameConfiguration",
@@ -576,6 +626,10 @@ fn read_configuration(
     })?;
     let (stored, triggers, mfa) = read;
     check_triggers(&triggers)?;
+    // Whoever waits for a link would wait for ever.
+    if stored["VerificationMessageTemplate"]["DefaultEmailOption"] == "CONFIRM_WITH_LINK" {
+        return Err(Refusal::NotSupported("DefaultEmailOption CONFIRM_WITH_LINK".into()).into());
+    }
     match mfa.as_str() {
         // Nobody may believe to have a second factor that is never asked for.
         "ON" => return Err(Refusal::NotSupported("MfaConfiguration ON".into()).into()),
@@ -590,14 +644,17 @@ fn read_configuration(
 fn read_policies(input: &mut Input<'_>) -> Value {
     let password = input
         .object("PasswordPolicy", |policy| {
-            let length = policy.integer("MinimumLength", &Integer::between(6, 99)).or(8);
+            let length = policy
+                .integer("MinimumLength", &Integer::between(6, 99))
+                .or(8);
             let days = policy
                 .integer("TemporaryPasswordValidityDays", &Integer::between(0, 365))
                 .or(7);
             let history = policy
                 .integer("PasswordHistorySize", &Integer::between(0, 24))
                 .or(0);
-            let mut value = json!({ "MinimumLength": length, "TemporaryPasswordValidityDays": days });
+            let mut value =
+                json!({ "MinimumLength": length, "TemporaryPasswordValidityDays": days });
             // Given in part, what is absent is off (`cognito.md` §3).
             for name in [
                 "RequireUppercase",
@@ -680,7 +737,10 @@ fn read_triggers(input: &mut Input<'_>) -> Map<String, Value> {
     let config = input
         .object("PreTokenGenerationConfig", |config| {
             let version = config
-                .string("LambdaVersion", &Text::ANY.one_of(&["V1_0", "V2_0", "V3_0"]))
+                .string(
+                    "LambdaVersion",
+                    &Text::ANY.one_of(&["V1_0", "V2_0", "V3_0"]),
+                )
                 .required();
             let arn = config.string("LambdaArn", &shapes::ARN).required();
             json!({ "LambdaVersion": version, "LambdaArn": arn })
@@ -695,7 +755,10 @@ fn read_triggers(input: &mut Input<'_>) -> Map<String, Value> {
 }
 
 fn check_triggers(triggers: &Map<String, Value>) -> Result<(), Refusal> {
-    if let Some(name) = FOREIGN_TRIGGERS.iter().find(|name| triggers.contains_key(**name)) {
+    if let Some(name) = FOREIGN_TRIGGERS
+        .iter()
+        .find(|name| triggers.contains_key(**name))
+    {
         return Err(Refusal::NotSupported(format!("LambdaConfig {name}")));
     }
     match (
@@ -718,28 +781,30 @@ fn read_schema(request: &Map<String, Value>) -> Result<Vec<SchemaAttribute>, Err
     ];
     Ok(Input::read(request, |input| {
         input
-            .objects("Schema", &Size::between(1, 50), |attribute| SchemaAttribute {
-                name: attribute
-                    .string("Name", &shapes::SCHEMA_ATTRIBUTE_NAME)
-                    .required(),
-                attribute_data_type: attribute
-                    .choice("AttributeDataType", &TYPES)
-                    .or(DataType::String),
-                developer_only_attribute: attribute.boolean("DeveloperOnlyAttribute").or(false),
-                mutable: attribute.boolean("Mutable").or(true),
-                required: attribute.boolean("Required").or(false),
-                string_attribute_constraints: attribute
-                    .object("StringAttributeConstraints", |bounds| StringConstraints {
-                        min_length: bounds.string("MinLength", &Text::ANY).optional(),
-                        max_length: bounds.string("MaxLength", &Text::ANY).optional(),
-                    })
-                    .optional(),
-                number_attribute_constraints: attribute
-                    .object("NumberAttributeConstraints", |bounds| NumberConstraints {
-                        min_value: bounds.string("MinValue", &Text::ANY).optional(),
-                        max_value: bounds.string("MaxValue", &Text::ANY).optional(),
-                    })
-                    .optional(),
+            .objects("Schema", &Size::between(1, 50), |attribute| {
+                SchemaAttribute {
+                    name: attribute
+                        .string("Name", &shapes::SCHEMA_ATTRIBUTE_NAME)
+                        .required(),
+                    attribute_data_type: attribute
+                        .choice("AttributeDataType", &TYPES)
+                        .or(DataType::String),
+                    developer_only_attribute: attribute.boolean("DeveloperOnlyAttribute").or(false),
+                    mutable: attribute.boolean("Mutable").or(true),
+                    required: attribute.boolean("Required").or(false),
+                    string_attribute_constraints: attribute
+                        .object("StringAttributeConstraints", |bounds| StringConstraints {
+                            min_length: bounds.string("MinLength", &Text::ANY).optional(),
+                            max_length: bounds.string("MaxLength", &Text::ANY).optional(),
+                        })
+                        .optional(),
+                    number_attribute_constraints: attribute
+                        .object("NumberAttributeConstraints", |bounds| NumberConstraints {
+                            min_value: bounds.string("MinValue", &Text::ANY).optional(),
+                            max_value: bounds.string("MaxValue", &Text::ANY).optional(),
+                        })
+                        .optional(),
+                }
             })
             .or_default()
     })?)
@@ -847,6 +912,15 @@ mod tests {
         assert_eq!(
             read(json!({ "PoolName": "p", "MfaConfiguration": "ON" })),
             Err(Refusal::NotSupported("MfaConfiguration ON".into()))
+        );
+        assert_eq!(
+            read(json!({
+                "PoolName": "p",
+                "VerificationMessageTemplate": { "DefaultEmailOption": "CONFIRM_WITH_LINK" },
+            })),
+            Err(Refusal::NotSupported(
+                "DefaultEmailOption CONFIRM_WITH_LINK".into()
+            ))
         );
         assert_eq!(
             read(json!({ "PoolName": "p", "MfaConfiguration": "OPTIONAL" })),

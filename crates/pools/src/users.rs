@@ -10,7 +10,7 @@ use platform::{Fault, Row, Tx, values};
 use serde_json::{Value, json};
 
 use crate::{
-    Error, Refusal, UserPools,
+    Error, Refusal, SessionDenial, UserPools,
     app_clients::ClientConfiguration,
     attributes::{self, Attributes, Contact, PREFERRED_USERNAME, SUB},
     user_pools::{AliasAttribute, UserPool},
@@ -218,11 +218,7 @@ impl User {
 
     /// The user for changing: later writers of the same user wait until this transaction ends, so
     /// what is read here is what [`User::save`] changes.
-    pub(crate) async fn lock(
-        tx: &mut Tx,
-        pool_id: &str,
-        sub: &str,
-    ) -> Result<Option<User>, Fault> {
+    pub(crate) async fn lock(tx: &mut Tx, pool_id: &str, sub: &str) -> Result<Option<User>, Fault> {
         tx.row(
             "UPDATE pools_users SET revision = revision + 1 WHERE user_pool_id = $1 AND sub = $2
              RETURNING user_pool_id, sub, username, attributes, password_hash, password_expires_at_ms,
@@ -343,7 +339,12 @@ impl User {
             tx.execute(
                 "UPDATE pools_users SET attributes = $3, updated_at_ms = $4
                  WHERE user_pool_id = $1 AND sub = $2",
-                values![&other.user_pool_id, &other.sub, other.stored_attributes(), now_ms],
+                values![
+                    &other.user_pool_id,
+                    &other.sub,
+                    other.stored_attributes(),
+                    now_ms
+                ],
             )
             .await?;
         }
@@ -516,6 +517,36 @@ impl UserPools {
                     (UserStatus::ForceChangePassword, Some(expires_at_ms))
                 };
                 user.save(tx, &pool, now_ms, false).await
+            })
+            .await
+    }
+
+    /// Puts the user's own password in the place of a temporary one, with the attributes that were
+    /// missing. Refuses when there is no temporary one any more.
+    pub(crate) async fn replace_temporary_password(
+        &self,
+        pool: &UserPool,
+        sub: &str,
+        password: &str,
+        changes: Attributes,
+    ) -> Result<User, Error> {
+        let hash = self.hash_password(password).await?;
+        let now_ms = self.0.platform.clock.now_ms();
+        let (pool, sub) = (pool.clone(), sub.to_owned());
+        self.0
+            .platform
+            .db
+            .write(async move |tx| {
+                let mut user = User::lock(tx, &pool.id, &sub)
+                    .await?
+                    .filter(|user| user.status == UserStatus::ForceChangePassword)
+                    .ok_or(SessionDenial::Unknown)?;
+                attributes::apply(&mut user.attributes, &changes);
+                user.password_hash = Some(hash.clone());
+                user.password_expires_at_ms = None;
+                user.status = UserStatus::Confirmed;
+                user.save(tx, &pool, now_ms, false).await?;
+                Ok::<_, Error>(user)
             })
             .await
     }

@@ -485,7 +485,7 @@ pub(super) async fn invoke(call: Call) -> Answered {
         .header("x-amz-invocation-type")
         .unwrap_or("RequestResponse");
     let payload = |max_bytes| {
-        check_payload(call.body.to_vec(), max_bytes).map_err(|refusal| call.refuse(refusal))
+        check_payload(call.body.clone(), max_bytes).map_err(|refusal| call.refuse(refusal))
     };
     match kind {
         "RequestResponse" => {

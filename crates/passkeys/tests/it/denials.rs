@@ -313,8 +313,8 @@ async fn a_newer_start_cancels_the_older_handshake_and_success_ends_the_transact
         let newest = app.start_registration(&transaction_id).await;
         app.finish_registration(&older.registration(&mut authenticator))
             .await
-            .refuses(404, "transaction_not_found");
-        assert_eq!(reasons.take(), ["transaction_mismatch"]);
+            .refuses(400, "invalid_request");
+        assert_eq!(reasons.take(), ["handshake_spent"]);
         let finish = newest.registration(&mut authenticator);
         app.finish_registration(&finish).await.nonce();
         app.finish_registration(&finish)

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     AuthFlow, Contact, Error, Refusal, SessionDenial, UserPools,
     app_clients::AppClient,
-    attributes::{self, Attributes, SUB},
+    attributes::{Attributes, SUB},
     auth::{
         machine::{self, Denial, Effect, Input, Parameters},
         sessions::{Challenge, SessionState, SessionSubject},
@@ -592,7 +592,10 @@ impl UserPools {
             return Err(Refusal::IncorrectCredentials.into());
         };
         let now_ms = self.0.platform.clock.now_ms();
-        if user.password_expires_at_ms.is_some_and(|expires| expires <= now_ms) {
+        if user
+            .password_expires_at_ms
+            .is_some_and(|expires| expires <= now_ms)
+        {
             return Err(Refusal::TemporaryPasswordExpired.into());
         }
         let state = SessionState {
@@ -666,28 +669,15 @@ impl UserPools {
         let AttemptSubject::User { user, .. } = &mut attempt.subject else {
             return Err(SessionDenial::Unknown.into());
         };
-        let hash = self.hash_password(password).await?;
-        let now_ms = self.0.platform.clock.now_ms();
-        let (pool, sub) = (attempt.pool.clone(), user.sub.clone());
         *user = self
-            .0
-            .platform
-            .db
-            .write(async move |tx| {
-                let mut user = User::lock(tx, &pool.id, &sub)
-                    .await?
-                    .filter(|user| user.status == UserStatus::ForceChangePassword)
-                    .ok_or(SessionDenial::Unknown)?;
-                attributes::apply(&mut user.attributes, &changes);
-                user.password_hash = Some(hash.clone());
-                user.password_expires_at_ms = None;
-                user.status = UserStatus::Confirmed;
-                user.save(tx, &pool, now_ms, false).await?;
-                Ok::<_, Error>(user)
-            })
+            .replace_temporary_password(attempt.pool, &user.sub, password, changes)
             .await?;
-        self.finish(attempt, TokenOccasion::NewPasswordChallenge, client_metadata)
-            .await
+        self.finish(
+            attempt,
+            TokenOccasion::NewPasswordChallenge,
+            client_metadata,
+        )
+        .await
     }
 
     /// A stable stand-in for a name that nobody has.
@@ -711,7 +701,9 @@ impl UserPools {
         );
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
-        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+        uuid::Builder::from_random_bytes(bytes)
+            .into_uuid()
+            .to_string()
     }
 }
 
@@ -721,7 +713,10 @@ fn signed_in(result: Value) -> Value {
 
 /// The functions behind Define, Create and Verify: all three or none will do.
 fn custom_triggers(pool: &UserPool) -> Result<[&str; 3], Refusal> {
-    let trigger = |trigger| pool.trigger(trigger).ok_or(Refusal::CustomAuthNotConfigured);
+    let trigger = |trigger| {
+        pool.trigger(trigger)
+            .ok_or(Refusal::CustomAuthNotConfigured)
+    };
     Ok([
         trigger(Trigger::DefineAuthChallenge)?,
         trigger(Trigger::CreateAuthChallenge)?,

@@ -121,7 +121,10 @@ fn not_invoked(trigger: Trigger, error: &str) -> Error {
 /// What the function said: its `errorMessage`, or whatever it left instead.
 fn error_message(payload: &[u8]) -> String {
     let error: Option<Value> = serde_json::from_slice(payload).ok();
-    match error.as_ref().and_then(|error| error["errorMessage"].as_str()) {
+    match error
+        .as_ref()
+        .and_then(|error| error["errorMessage"].as_str())
+    {
         Some(message) => message.to_owned(),
         None => String::from_utf8_lossy(payload).into_owned(),
     }

@@ -7,6 +7,8 @@
 //!                 └ fail
 //! ```
 
+// What holds parameters and answers is not Debug outside tests: they are secrets of a sign-in.
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +26,8 @@ pub(crate) struct Round {
 }
 
 /// Where a custom sign-in stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum State {
     /// Define is asked what comes next.
     Defining { rounds: Vec<Round> },
@@ -48,7 +51,8 @@ pub(crate) enum State {
 pub(crate) type Parameters = BTreeMap<String, String>;
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     /// Define has answered.
     Defined(Decision),
@@ -69,7 +73,8 @@ pub(crate) struct Decision {
 }
 
 /// Create's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct NewChallenge {
     pub(crate) public_parameters: Parameters,
     pub(crate) private_parameters: Parameters,
@@ -77,7 +82,8 @@ pub(crate) struct NewChallenge {
 }
 
 /// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Ask Define.
     Define { rounds: Vec<Round> },
@@ -279,7 +285,12 @@ mod tests {
         let (state, _) = start();
         let (state, effect) = play_round(state, false, None);
         let rounds = vec![round(false, None)];
-        assert_eq!(effect, Effect::Define { rounds: rounds.clone() });
+        assert_eq!(
+            effect,
+            Effect::Define {
+                rounds: rounds.clone()
+            }
+        );
         let (_, effect) = step(state, decision(Some(CUSTOM_CHALLENGE), false, false));
         assert_eq!(effect, Effect::Create { rounds });
     }

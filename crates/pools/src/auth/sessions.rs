@@ -8,23 +8,21 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL
 use platform::{Fault, values};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Contact, Error, SessionDenial, UserPools, app_clients::AppClient, auth::machine,
-};
+use crate::{Contact, Error, SessionDenial, UserPools, app_clients::AppClient, auth::machine};
 
 /// As long as the texts of the real service are wide, and far beyond guessing.
 const SESSION_LENGTH: usize = 128;
 const BATCH: i64 = 500;
 
 /// A sign-in between two requests.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) struct SessionState {
     pub(crate) subject: SessionSubject,
     pub(crate) challenge: Challenge,
 }
 
 /// Who is signing in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) enum SessionSubject {
     /// A user, and the kind of address that named the user.
     User { sub: String, alias: Option<Contact> },
@@ -33,7 +31,7 @@ pub(crate) enum SessionSubject {
 }
 
 /// What the client was asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(crate) enum Challenge {
     /// `CUSTOM_CHALLENGE`.
     Custom(machine::State),

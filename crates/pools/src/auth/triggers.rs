@@ -777,7 +777,10 @@ mod tests {
             json!({ "failAuthentication": 1 }),
             json!({ "challengeName": 1 }),
         ] {
-            assert_eq!(read_decision(&map(bad)), Err(TriggerRefusal::Unrecognizable));
+            assert_eq!(
+                read_decision(&map(bad)),
+                Err(TriggerRefusal::Unrecognizable)
+            );
         }
     }
 
@@ -805,9 +808,19 @@ mod tests {
 
     #[test]
     fn a_verdict_must_be_given() {
-        assert_eq!(read_verdict(&map(json!({ "answerCorrect": true }))), Ok(true));
-        assert_eq!(read_verdict(&map(json!({ "answerCorrect": false }))), Ok(false));
-        for bad in [json!({}), json!({ "answerCorrect": null }), json!({ "answerCorrect": "true" })] {
+        assert_eq!(
+            read_verdict(&map(json!({ "answerCorrect": true }))),
+            Ok(true)
+        );
+        assert_eq!(
+            read_verdict(&map(json!({ "answerCorrect": false }))),
+            Ok(false)
+        );
+        for bad in [
+            json!({}),
+            json!({ "answerCorrect": null }),
+            json!({ "answerCorrect": "true" }),
+        ] {
             assert_eq!(read_verdict(&map(bad)), Err(TriggerRefusal::Unrecognizable));
         }
     }

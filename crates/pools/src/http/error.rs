@@ -1,11 +1,13 @@
 //! The contract's answer to every refusal: exception and text (`cognito.md` §21). A refusal
 //! without a row here does not compile.
 
+use std::fmt;
+
 use accounts::Unauthorized;
 use aws_protocol::json11::{self, Answer};
 
 use crate::{
-    AccessTokenDenial, AuthFlow, Contact, Error, Refusal, RefreshTokenDenial, SessionDenial,
+    AccessTokenDenial, AuthFlow, Contact, Error, RefreshTokenDenial, Refusal, SessionDenial,
     TriggerRefusal,
 };
 
@@ -51,6 +53,14 @@ pub(super) fn answer_unauthorized(
 /// An operation of the real service that is not done here.
 pub(super) fn not_supported(operation: &str) -> Error {
     Refusal::NotSupported(format!("Operation {operation}")).into()
+}
+
+/// As a person reads it who is no caller of the API.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (exception, message) = exception(self);
+        write!(f, "{exception}: {message}")
+    }
 }
 
 fn exception(refusal: &Refusal) -> (&'static str, String) {
@@ -151,14 +161,13 @@ fn exception(refusal: &Refusal) -> (&'static str, String) {
         R::SecretHashUnexpected(id) => {
             return (
                 INVALID_PARAMETER,
-                format!("App client {id} is not configured for secret but secret hash was received"),
+                format!(
+                    "App client {id} is not configured for secret but secret hash was received"
+                ),
             );
         }
 
-        R::SignUpNotPermitted => (
-            NOT_AUTHORIZED,
-            "SignUp is not permitted for this user pool",
-        ),
+        R::SignUpNotPermitted => (NOT_AUTHORIZED, "SignUp is not permitted for this user pool"),
         R::UsernameForm(kinds) => (
             INVALID_PARAMETER,
             match kinds.as_slice() {

@@ -59,80 +59,158 @@ const OPERATIONS: &[Operation] = &[
     // Signed by an access key.
     Operation {
         name: "AdminConfirmSignUp",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(admin_confirm_sign_up::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(admin_confirm_sign_up::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "AdminDeleteUser",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(admin_delete_user::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(admin_delete_user::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "AdminGetUser",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(admin_get_user::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(admin_get_user::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "AdminSetUserPassword",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(admin_set_user_password::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(admin_set_user_password::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "AdminUpdateUserAttributes",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(admin_update_user_attributes::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(admin_update_user_attributes::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "CreateUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(create_user_pool::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(create_user_pool::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "CreateUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(create_user_pool_client::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(create_user_pool_client::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "DeleteUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(delete_user_pool::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(delete_user_pool::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "DeleteUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(delete_user_pool_client::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(delete_user_pool_client::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "DescribeUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(describe_user_pool::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(describe_user_pool::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "DescribeUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(describe_user_pool_client::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(describe_user_pool_client::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "ListUserPoolClients",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(list_user_pool_clients::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(list_user_pool_clients::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     Operation {
         name: "ListUserPools",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(list_user_pools::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(list_user_pools::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "UpdateUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(update_user_pool::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(update_user_pool::run(pools, organization, caller, input))
+        }),
     },
     Operation {
         name: "UpdateUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| Box::pin(update_user_pool_client::run(pools, organization, caller, input))),
+        handler: Handler::Signed(|pools, organization, caller, input| {
+            Box::pin(update_user_pool_client::run(
+                pools,
+                organization,
+                caller,
+                input,
+            ))
+        }),
     },
     // Public: a client id is enough.
     Operation {
         name: "ConfirmSignUp",
-        handler: Handler::Open(|pools, caller, input| Box::pin(confirm_sign_up::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(confirm_sign_up::run(pools, caller, input))
+        }),
     },
     Operation {
         name: "InitiateAuth",
-        handler: Handler::Open(|pools, caller, input| Box::pin(initiate_auth::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(initiate_auth::run(pools, caller, input))
+        }),
     },
     Operation {
         name: "RespondToAuthChallenge",
-        handler: Handler::Open(|pools, caller, input| Box::pin(respond_to_auth_challenge::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(respond_to_auth_challenge::run(pools, caller, input))
+        }),
     },
     Operation {
         name: "RevokeToken",
-        handler: Handler::Open(|pools, caller, input| Box::pin(revoke_token::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(revoke_token::run(pools, caller, input))
+        }),
     },
     Operation {
         name: "SignUp",
@@ -141,11 +219,15 @@ const OPERATIONS: &[Operation] = &[
     // With the user's access token.
     Operation {
         name: "GetUser",
-        handler: Handler::Open(|pools, caller, input| Box::pin(get_user::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(get_user::run(pools, caller, input))
+        }),
     },
     Operation {
         name: "GlobalSignOut",
-        handler: Handler::Open(|pools, caller, input| Box::pin(global_sign_out::run(pools, caller, input))),
+        handler: Handler::Open(|pools, caller, input| {
+            Box::pin(global_sign_out::run(pools, caller, input))
+        }),
     },
 ];
 
@@ -313,10 +395,7 @@ fn client_metadata(input: &mut Input<'_>) -> ClientMetadata {
 }
 
 /// Parameters and answers of sign-in flows, which hold secrets.
-fn parameters(
-    input: &mut Input<'_>,
-    member: &str,
-) -> std::collections::BTreeMap<String, String> {
+fn parameters(input: &mut Input<'_>, member: &str) -> std::collections::BTreeMap<String, String> {
     input
         .string_map(
             member,

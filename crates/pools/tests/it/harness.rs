@@ -283,6 +283,16 @@ impl World {
 
     /// A Node.js function with this handler body, which sees `event`. Gives its ARN.
     pub(crate) async fn create_function(&self, name: &str, body: &str) -> String {
+        self.create_slow_function(name, body, 3).await
+    }
+
+    /// The same with so many seconds to run.
+    pub(crate) async fn create_slow_function(
+        &self,
+        name: &str,
+        body: &str,
+        timeout_s: i64,
+    ) -> String {
         let source = format!("export const handler = async (event) => {{ {body} }};");
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         zip.start_file("index.mjs", zip::write::SimpleFileOptions::default())
@@ -291,7 +301,8 @@ impl World {
         let zip = zip.finish().unwrap().into_inner();
         let account = &self.organization.account_id;
         let role = format!("arn:aws:iam::{account}:role/any");
-        let new = NewFunction::new(name, "nodejs20.x", "index.handler", &role, zip);
+        let mut new = NewFunction::new(name, "nodejs20.x", "index.handler", &role, zip);
+        new.timeout_s = timeout_s;
         self.functions
             .create_function(&self.organization, new)
             .await

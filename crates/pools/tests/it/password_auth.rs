@@ -27,7 +27,10 @@ async fn a_password_signs_in_after_confirmation() {
             )
             .await
             .ok();
-        let answer = world.sign_in(&client, "ann@example.com", PASSWORD).await.ok();
+        let answer = world
+            .sign_in(&client, "ann@example.com", PASSWORD)
+            .await
+            .ok();
         assert_eq!(answer["ChallengeParameters"], json!({}));
         let result = &answer["AuthenticationResult"];
         assert_eq!(result["ExpiresIn"], 3600);
@@ -56,7 +59,12 @@ async fn an_unknown_user_looks_like_a_known_one_where_the_client_hides_it() {
         for name in ["ann@example.com", "nobody@example.com"] {
             let mut refusals = Vec::new();
             for _ in 0..6 {
-                refusals.push(world.sign_in(&hiding, name, "Wrong-horse-1").await.refused());
+                refusals.push(
+                    world
+                        .sign_in(&hiding, name, "Wrong-horse-1")
+                        .await
+                        .refused(),
+                );
             }
             seen.push(refusals);
         }
@@ -99,7 +107,10 @@ async fn flows_and_parameters_are_checked_in_order() {
     for world in worlds().await {
         let (pool, all) = world.email_pool().await;
         let none = world
-            .create_client(&pool, json!({ "ExplicitAuthFlows": ["ALLOW_ADMIN_USER_PASSWORD_AUTH"] }))
+            .create_client(
+                &pool,
+                json!({ "ExplicitAuthFlows": ["ALLOW_ADMIN_USER_PASSWORD_AUTH"] }),
+            )
             .await;
         let none = text(&none, "ClientId");
         let default = text(
@@ -110,18 +121,78 @@ async fn flows_and_parameters_are_checked_in_order() {
         );
         let invalid = "InvalidParameterException";
         for (client, flow, parameters, message) in [
-            (&none, "USER_PASSWORD_AUTH", json!({}), "USER_PASSWORD_AUTH flow not enabled for this client"),
-            (&none, "USER_SRP_AUTH", json!({}), "USER_SRP_AUTH is not enabled for the client."),
-            (&none, "CUSTOM_AUTH", json!({}), "CUSTOM_AUTH is not enabled for the client."),
-            (&none, "USER_AUTH", json!({}), "USER_AUTH flow not enabled for this client"),
-            (&none, "REFRESH_TOKEN", json!({}), "REFRESH_TOKEN_AUTH is not enabled for the client."),
-            (&none, "ADMIN_USER_PASSWORD_AUTH", json!({}), "Initiate Auth method not supported."),
-            (&default, "USER_SRP_AUTH", json!({ "USERNAME": "a", "SRP_A": "1" }), "USER_SRP_AUTH is not supported by this server."),
-            (&all, "USER_PASSWORD_AUTH", json!({}), "Missing required parameter USERNAME"),
-            (&all, "USER_PASSWORD_AUTH", json!({ "USERNAME": "a" }), "Missing required parameter PASSWORD"),
-            (&all, "REFRESH_TOKEN_AUTH", json!({}), "Missing required parameter REFRESH_TOKEN"),
-            (&all, "CUSTOM_AUTH", json!({ "USERNAME": "a" }), "Custom auth lambda trigger is not configured for the user pool."),
-            (&all, "CUSTOM_AUTH", json!({ "USERNAME": "a", "CHALLENGE_NAME": "SRP_A" }), "CUSTOM_AUTH with SRP_A is not supported by this server."),
+            (
+                &none,
+                "USER_PASSWORD_AUTH",
+                json!({}),
+                "USER_PASSWORD_AUTH flow not enabled for this client",
+            ),
+            (
+                &none,
+                "USER_SRP_AUTH",
+                json!({}),
+                "USER_SRP_AUTH is not enabled for the client.",
+            ),
+            (
+                &none,
+                "CUSTOM_AUTH",
+                json!({}),
+                "CUSTOM_AUTH is not enabled for the client.",
+            ),
+            (
+                &none,
+                "USER_AUTH",
+                json!({}),
+                "USER_AUTH flow not enabled for this client",
+            ),
+            (
+                &none,
+                "REFRESH_TOKEN",
+                json!({}),
+                "REFRESH_TOKEN_AUTH is not enabled for the client.",
+            ),
+            (
+                &none,
+                "ADMIN_USER_PASSWORD_AUTH",
+                json!({}),
+                "Initiate Auth method not supported.",
+            ),
+            (
+                &default,
+                "USER_SRP_AUTH",
+                json!({ "USERNAME": "a", "SRP_A": "1" }),
+                "USER_SRP_AUTH is not supported by this server.",
+            ),
+            (
+                &all,
+                "USER_PASSWORD_AUTH",
+                json!({}),
+                "Missing required parameter USERNAME",
+            ),
+            (
+                &all,
+                "USER_PASSWORD_AUTH",
+                json!({ "USERNAME": "a" }),
+                "Missing required parameter PASSWORD",
+            ),
+            (
+                &all,
+                "REFRESH_TOKEN_AUTH",
+                json!({}),
+                "Missing required parameter REFRESH_TOKEN",
+            ),
+            (
+                &all,
+                "CUSTOM_AUTH",
+                json!({ "USERNAME": "a" }),
+                "Custom auth lambda trigger is not configured for the user pool.",
+            ),
+            (
+                &all,
+                "CUSTOM_AUTH",
+                json!({ "USERNAME": "a", "CHALLENGE_NAME": "SRP_A" }),
+                "CUSTOM_AUTH with SRP_A is not supported by this server.",
+            ),
             (
                 &all,
                 "NO_AUTH",
@@ -179,7 +250,9 @@ async fn a_client_with_a_secret_proves_it_everywhere() {
                 "NotAuthorizedException",
                 &format!("Unable to verify secret hash for client {id}"),
             );
-        let answer = sign_up(Some(secret_hash(&client, "ann@example.com"))).await.ok();
+        let answer = sign_up(Some(secret_hash(&client, "ann@example.com")))
+            .await
+            .ok();
         let sub = text(&answer, "UserSub");
         world
             .signed(
@@ -202,7 +275,9 @@ async fn a_client_with_a_secret_proves_it_everywhere() {
         let (exception, _) = sign_in(None).await.refused();
         assert_eq!(exception, "NotAuthorizedException");
         sign_in(Some(secret_hash(&client, &sub))).await.ok();
-        let answer = sign_in(Some(secret_hash(&client, "ann@example.com"))).await.ok();
+        let answer = sign_in(Some(secret_hash(&client, "ann@example.com")))
+            .await
+            .ok();
         let token = text(&answer["AuthenticationResult"], "RefreshToken");
         let refresh = |hash: Option<String>| {
             world.call(
@@ -260,7 +335,10 @@ async fn a_temporary_password_must_be_changed_at_the_next_sign_in() {
         let (exception, _) = set("short", true).await.refused();
         assert_eq!(exception, "InvalidPasswordException");
         assert_eq!(set("Temporary-1", false).await.ok(), json!({}));
-        let challenge = world.sign_in(&client, "ann@example.com", "Temporary-1").await.ok();
+        let challenge = world
+            .sign_in(&client, "ann@example.com", "Temporary-1")
+            .await
+            .ok();
         assert_eq!(challenge["ChallengeName"], "NEW_PASSWORD_REQUIRED");
         assert_eq!(
             challenge["ChallengeParameters"],
@@ -288,7 +366,10 @@ async fn a_temporary_password_must_be_changed_at_the_next_sign_in() {
             "NotAuthorizedException",
             "Invalid session for the user, session can only be used once.",
         );
-        world.sign_in(&client, "ann@example.com", "Permanent-1").await.ok();
+        world
+            .sign_in(&client, "ann@example.com", "Permanent-1")
+            .await
+            .ok();
 
         set("Temporary-2", false).await.ok();
         world.wait_s(7 * 24 * 60 * 60);
@@ -300,6 +381,9 @@ async fn a_temporary_password_must_be_changed_at_the_next_sign_in() {
                 "Temporary password has expired and must be reset by an administrator.",
             );
         set("Permanent-3", true).await.ok();
-        world.sign_in(&client, "ann@example.com", "Permanent-3").await.ok();
+        world
+            .sign_in(&client, "ann@example.com", "Permanent-3")
+            .await
+            .ok();
     }
 }

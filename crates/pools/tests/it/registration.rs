@@ -36,10 +36,10 @@ async fn signing_up_with_an_email_gives_a_user_with_a_made_up_username() {
                 })
             );
         }
-        world.find_user(&pool, "bob@example.com").await.refused_with(
-            "UserNotFoundException",
-            "User does not exist.",
-        );
+        world
+            .find_user(&pool, "bob@example.com")
+            .await
+            .refused_with("UserNotFoundException", "User does not exist.");
     }
 }
 
@@ -372,13 +372,17 @@ async fn attributes_change_as_administrators_say() {
                 .await
         };
         assert_eq!(
-            update(&[("email_verified", "true"), ("name", "Ann")]).await.ok(),
+            update(&[("email_verified", "true"), ("name", "Ann")])
+                .await
+                .ok(),
             json!({})
         );
         let user = world.find_user(&pool, "ann@example.com").await.ok();
         assert_eq!(attributes(&user)["email_verified"], "true");
 
-        update(&[("email", "anna@example.com"), ("name", "")]).await.ok();
+        update(&[("email", "anna@example.com"), ("name", "")])
+            .await
+            .ok();
         let user = world.find_user(&pool, "anna@example.com").await.ok();
         assert_eq!(
             attributes(&user),
@@ -402,10 +406,12 @@ async fn attributes_change_as_administrators_say() {
         update(&[("email", "nobody")])
             .await
             .refused_with("InvalidParameterException", "Invalid email address format.");
-        update(&[("phone_number_verified", "true")]).await.refused_with(
-            "InvalidParameterException",
-            "Phone Number is required to verify/un-verify a phone number",
-        );
+        update(&[("phone_number_verified", "true")])
+            .await
+            .refused_with(
+                "InvalidParameterException",
+                "Phone Number is required to verify/un-verify a phone number",
+            );
     }
 }
 

@@ -23,8 +23,6 @@ pub(super) async fn run(
     let (pool, user) = pools
         .find_owned_user(&organization, &pool_id, &username)
         .await?;
-    pools
-        .update_attributes(&pool, &user.sub, changes)
-        .await?;
+    pools.update_attributes(&pool, &user.sub, changes).await?;
     Ok(Some(json!({})))
 }

@@ -17,7 +17,9 @@ pub(super) async fn run(
         (
             input.string("UserPoolId", &shapes::USER_POOL_ID).required(),
             input.integer("MaxResults", &Integer::between(1, 60)).or(60),
-            input.string("NextToken", &shapes::PAGINATION_KEY).optional(),
+            input
+                .string("NextToken", &shapes::PAGINATION_KEY)
+                .optional(),
         )
     })?;
     let pool = pools.find_owned_user_pool(&organization, &pool_id).await?;

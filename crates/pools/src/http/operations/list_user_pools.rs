@@ -18,7 +18,9 @@ pub(super) async fn run(
             input
                 .integer("MaxResults", &Integer::between(1, 60))
                 .required(),
-            input.string("NextToken", &shapes::PAGINATION_KEY).optional(),
+            input
+                .string("NextToken", &shapes::PAGINATION_KEY)
+                .optional(),
         )
     })?;
     let (items, next) = pools

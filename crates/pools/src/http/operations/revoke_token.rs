@@ -11,7 +11,9 @@ pub(super) async fn run(pools: UserPools, _caller: Caller, input: Object) -> Out
         (
             input.string("Token", &shapes::TOKEN).required(),
             input.string("ClientId", &shapes::CLIENT_ID).required(),
-            input.string("ClientSecret", &shapes::CLIENT_SECRET).optional(),
+            input
+                .string("ClientSecret", &shapes::CLIENT_SECRET)
+                .optional(),
         )
     })?;
     let (client, _) = pools.find_client_and_pool(&client_id).await?;
