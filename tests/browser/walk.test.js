@@ -1,5 +1,8 @@
 // The guide, walked in a real Chromium with a virtual authenticator against the real system: nothing is faked but
 // the finger on the reader. Each test is a person of its own; all share one running demo.
+//
+// Run it with `npm run walk --workspace tests/browser`. CHROMIUM names the browser when it is not on the PATH;
+// CLAVIGER_SCREENSHOTS names a folder for pictures of every state.
 
 import assert from 'node:assert/strict';
 import { accessSync, constants } from 'node:fs';
@@ -64,8 +67,10 @@ walk('an email signs up once, with a password the pool accepts', 'beth', async (
   await person.enterEmail('beth@');
   await person.enterPassword('Correct');
   await person.press('Sign up');
-  const fields = person.page.getByLabel(/^(Email|Password)$/);
-  await fields.first().and(person.page.locator(':focus')).waitFor();
+  assert.ok(
+    await isFocused(person.page.getByLabel('Email', { exact: true })),
+    'the first wrong field has the focus',
+  );
   await person.page.getByText('Enter a full email address, such as ann@example.com.').waitFor();
   await person.page.getByText('The password still needs 8 characters, a number, and a symbol.').waitFor();
   await person.picture('sign-up-incomplete');
@@ -352,5 +357,5 @@ function onPath(names) {
       }
     }
   }
-  throw new Error(`no Chromium on the PATH; install it, or set CHROMIUM to its program`);
+  throw new Error('no Chromium on the PATH; install it, or set CHROMIUM to its program');
 }

@@ -6,7 +6,7 @@ mod services;
 mod test;
 mod triggers;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -33,9 +33,19 @@ enum Chore {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    match run(Cli::parse().chore).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\n{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(chore: Chore) -> anyhow::Result<()> {
     std::env::set_current_dir(run::root())?;
-    match Cli::parse().chore {
+    match chore {
         Chore::Demo(demo) => demo::run(demo).await,
         Chore::Test(test) => test::run_all(&test),
         Chore::Triggers { out_dir } => triggers::package(&out_dir),

@@ -69,14 +69,30 @@ impl Accounts {
         Ok(AccessKey { id, secret })
     }
 
+    /// Deletes the access keys of an organization that have this name; what they sign is refused
+    /// from then on.
+    pub async fn delete_access_keys(&self, organization_id: &str, name: &str) -> Result<(), Fault> {
+        let (organization_id, name) = (organization_id.to_owned(), name.to_owned());
+        self.platform
+            .db
+            .write(async move |tx| {
+                tx.execute(
+                    "DELETE FROM accounts_access_keys WHERE organization_id = $1 AND name = $2",
+                    values![&organization_id, &name],
+                )
+                .await
+            })
+            .await?;
+        Ok(())
+    }
+
     /// For whom a signed call to `service` acts.
     pub async fn authorize(
         &self,
         request: &SignedRequest<'_>,
         service: &str,
     ) -> Result<Organization, Unauthorized> {
-        let authorization =
-            Authorization::parse(request.headers).map_err(Unauthorized::Denied)?;
+        let authorization = Authorization::parse(request.headers).map_err(Unauthorized::Denied)?;
         let owner = self.find_owner(authorization.access_key_id()).await?;
         match (self.signatures, owner) {
             (SignaturePolicy::Verify, Some((organization, secret))) => {

@@ -128,7 +128,7 @@ pub async fn seed(
             .pools
             .create_user_pool(&organization, &user_pool_request(config, &seed))
             .await
-            .map_err(refused_by_pools)?;
+            .map_err(refused)?;
         seed.user_pool_id = text(&pool, "/UserPool/Id")?;
         notes.write(&seed)?;
     }
@@ -137,7 +137,7 @@ pub async fn seed(
             .pools
             .create_user_pool_client(&organization, &app_client_request(&seed))
             .await
-            .map_err(refused_by_pools)?;
+            .map_err(refused)?;
         seed.app_client_id = text(&client, "/UserPoolClient/ClientId")?;
         notes.write(&seed)?;
     }
@@ -247,14 +247,6 @@ fn text(answer: &Value, pointer: &str) -> Result<String, Fault> {
 
 fn refused(error: impl std::fmt::Display) -> CommandError {
     CommandError::Refused(format!("the first start could not be finished: {error}"))
-}
-
-/// The words of this product's refusals are its door's; here the kind says enough.
-fn refused_by_pools(error: pools::Error) -> CommandError {
-    match error {
-        pools::Error::Refusal(refusal) => refused(format!("{refusal:?}")),
-        pools::Error::Fault(fault) => fault.into(),
-    }
 }
 
 /// `dev.json`.

@@ -1,6 +1,6 @@
 //! Starts the whole system: the same door for `serve`, `dev` and every test.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use accounts::{Accounts, SignaturePolicy};
 use functions::Functions;
@@ -41,13 +41,16 @@ impl Products {
     ) -> Result<Products, Fault> {
         let accounts = Accounts::new(platform.clone(), signatures);
         let passkeys = Passkeys::new(platform.clone());
+        // What `dev` makes functions of; it may have moved since they were made.
+        let program = std::env::current_exe().ok();
         let functions = Functions::new(
             platform.clone(),
             accounts.clone(),
             functions::Settings {
                 public_url: config.public_url(),
                 region: config.region.clone(),
-                environment: function_environment(config),
+                environment: function_environment(config, program.as_deref()),
+                programs: program.into_iter().collect(),
                 work_dir: config.data_dir.join("functions"),
                 node: config.node.clone(),
                 instances_max: config.instances_max,
@@ -83,17 +86,12 @@ impl Products {
 /// What every function finds in its environment unless its own configuration
 /// says otherwise, so that an unmodified bundle reaches this server. The
 /// passkey service's address is known here only: no product knows another's.
-fn function_environment(config: &Config) -> Vec<(String, String)> {
-    let mut environment = vec![(
-        "PASSAGE_BASE_URL".to_owned(),
-        format!("{}/v1", config.public_url()),
-    )];
-    // The functions of `dev` start this very program; it may have moved since they were made.
-    if let Ok(program) = std::env::current_exe() {
-        environment.push((
-            "CLAVIGER_PROGRAM".to_owned(),
-            program.to_string_lossy().into_owned(),
-        ));
+fn function_environment(config: &Config, program: Option<&Path>) -> Vec<(String, String)> {
+    let flex = format!("{}/v1", config.public_url());
+    let mut environment = vec![("PASSAGE_BASE_URL".to_owned(), flex)];
+    if let Some(program) = program {
+        let program = program.to_string_lossy().into_owned();
+        environment.push(("CLAVIGER_PROGRAM".to_owned(), program));
     }
     environment
 }

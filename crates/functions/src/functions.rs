@@ -577,6 +577,11 @@ impl Functions {
             return Err(not_found(&reference).into());
         }
         self.inner.fleet.retire_function(&function.id);
+        // After the row is gone: no instance can start and have a key made any more.
+        self.inner
+            .accounts
+            .delete_access_keys(&function.organization_id, &access_key_name(&function.id))
+            .await?;
         Ok(())
     }
 
@@ -591,10 +596,7 @@ impl Functions {
         let key = self
             .inner
             .accounts
-            .create_access_key(
-                &function.organization_id,
-                &format!("function {}", function.name),
-            )
+            .create_access_key(&function.organization_id, &access_key_name(&function.id))
             .await?;
         let made = Credentials {
             access_key_id: key.id,
@@ -617,6 +619,11 @@ impl Functions {
             .await?;
         Ok(made)
     }
+}
+
+/// By the id and not by the name: a function that is made again under the same name is another one.
+fn access_key_name(function_id: &str) -> String {
+    format!("function {function_id}")
 }
 
 /// A key pair. `Debug` shows no secret.

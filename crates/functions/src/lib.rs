@@ -52,6 +52,9 @@ pub struct Settings {
     pub region: String,
     /// Variables of every function whose own configuration does not set them.
     pub environment: Vec<(String, String)>,
+    /// Programs that functions start by those variables. Instances get users of their own only if
+    /// such a user can reach them.
+    pub programs: Vec<PathBuf>,
     /// For unpacked packages and temporary files; emptied at the start, held against other servers.
     pub work_dir: PathBuf,
     /// Node.js, when it is not `node` on the server's `PATH`.
@@ -91,7 +94,11 @@ impl Functions {
         accounts: Accounts,
         settings: Settings,
     ) -> Result<Functions, Fault> {
-        let sandbox = sandbox::Sandbox::new(&settings.work_dir, settings.node.clone())?;
+        let sandbox = sandbox::Sandbox::new(
+            &settings.work_dir,
+            settings.node.clone(),
+            settings.programs.clone(),
+        )?;
         let functions = Functions {
             inner: Arc::new(Inner {
                 packages: packages::Packages::new(sandbox.packages_dir()),

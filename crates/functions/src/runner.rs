@@ -28,7 +28,7 @@ use crate::{
     exchange::{Dispatch, Exchange, Signal},
     fleet::Fleet,
     functions::{Credentials, Function},
-    http::runtime_api,
+    http::runtime_api::{self, Owner},
     instances,
     invocations::{Answer, Failure, Invocation, Job},
     logs::{InvocationLog, NewLogEntry, Report},
@@ -226,6 +226,7 @@ impl RunningInstance {
             tokio::select! {
                 biased;
                 job = jobs.recv() => return job.map_or(Idle::NoJobs, Idle::Job),
+                () = tokio::time::sleep_until(too_long) => return Idle::TooLong,
                 exit = running.process.output_or_exit() => {
                     running.process.read_output(|printed| self.log.push(printed));
                     if exit.is_some() {
@@ -233,7 +234,6 @@ impl RunningInstance {
                         return Idle::Exited;
                     }
                 }
-                () = tokio::time::sleep_until(too_long) => return Idle::TooLong,
             }
         }
     }
@@ -395,14 +395,15 @@ impl RunningInstance {
             tokio::select! {
                 biased;
                 Some(signal) = running.signals.recv() => return Happening::Signal(signal),
+                // Before the output, of which there may be no end.
+                () = tokio::time::sleep_until(until) => return Happening::TimeIsUp,
+                _ = self.is_closing.wait_for(|is_closing| *is_closing) => return Happening::Closing,
                 exit = running.process.output_or_exit() => {
                     running.process.read_output(|printed| self.log.push(printed));
                     if let Some(status) = exit {
                         return Happening::Exited(status);
                     }
                 }
-                () = tokio::time::sleep_until(until) => return Happening::TimeIsUp,
-                _ = self.is_closing.wait_for(|is_closing| *is_closing) => return Happening::Closing,
             }
         }
     }
@@ -464,7 +465,8 @@ impl RunningInstance {
                     };
                 }
             };
-        let runtime_api = tokio::spawn(runtime_api::serve(listener, exchange.clone(), user));
+        let owner = user.map_or(Owner::Group(process.group()), Owner::User);
+        let runtime_api = tokio::spawn(runtime_api::serve(listener, exchange.clone(), owner));
         self.running = Some(Running {
             process,
             exchange,

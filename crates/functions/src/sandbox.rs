@@ -2,16 +2,20 @@
 //!
 //! What holds on every host: nothing of the server's environment or open files is inherited, the
 //! process leads a group of its own that is killed as a whole, its package is read-only by its
-//! modes, and it has limits on data memory, open files and file size, and no core dumps. When the
-//! server runs as root and the function's user can reach the working directory, each instance also
-//! runs as a user and group of its own (which nobody else has), with a limit on processes, and
-//! reads nothing that others may not read; see [`Sandbox::facts`].
+//! modes, its Runtime API takes connections of this group only, and it has limits on data memory
+//! (MemorySize and what the runtime needs beside it), open files and file size, and no core dumps.
+//! The limits are set from outside, so they come into force a few milliseconds after the start.
+//!
+//! When the server runs as root and other users can reach the working directory and Node.js, each
+//! instance also runs as a user and group of its own, which nobody else has, with a limit on
+//! processes; it reads nothing that others may not read. The log says so at the start.
 //!
 //! What does not hold: there are no namespaces, so `/tmp` is the host's (`TMPDIR` names a private
 //! folder), the network is the host's, and without a user of its own a function reads what the
 //! server's user can read. `no_new_privs` and a death signal need code between fork and exec that
-//! this program does not have; an instance whose server was killed ends because its Runtime API is
-//! gone, and what still runs is ended by the next start on the same working directory.
+//! this program does not have: an instance whose server was killed ends because its Runtime API is
+//! gone, and what still runs (a handler in an endless loop) is ended by the next start on the same
+//! working directory.
 
 use std::{
     collections::BTreeMap,
@@ -56,6 +60,7 @@ const BOOTSTRAP: &str = include_str!("../node/bootstrap.cjs");
 pub(crate) struct Sandbox {
     work_dir: PathBuf,
     configured_node: Option<PathBuf>,
+    programs: Vec<PathBuf>,
     facts: OnceCell<Facts>,
     /// Holds the working directory against a second server.
     lock: std::sync::Mutex<Option<File>>,
@@ -91,7 +96,11 @@ pub(crate) struct Plan<'a> {
 impl Sandbox {
     /// Takes the working directory: locks it, ends what an earlier server left running in it, and
     /// empties it of packages and temporary files.
-    pub(crate) fn new(work_dir: &Path, configured_node: Option<PathBuf>) -> Result<Sandbox, Fault> {
+    pub(crate) fn new(
+        work_dir: &Path,
+        configured_node: Option<PathBuf>,
+        programs: Vec<PathBuf>,
+    ) -> Result<Sandbox, Fault> {
         let disk = |error: io::Error| {
             Fault::while_doing(
                 format!("preparing the functions' folder {}", work_dir.display()),
@@ -113,6 +122,7 @@ impl Sandbox {
         })?;
         let sandbox = Sandbox {
             configured_node,
+            programs,
             facts: OnceCell::new(),
             lock: std::sync::Mutex::new(Some(lock)),
             work_dir,
@@ -240,15 +250,17 @@ impl Sandbox {
         Some(Node { path, major })
     }
 
-    /// Whether another user can be switched to, and reaches the packages and Node.js.
+    /// Whether another user can be switched to, and reaches the packages, Node.js, and the
+    /// programs that functions start.
     async fn can_switch_user(&self, node: &Option<Node>) -> bool {
-        let (program, argument) = match node {
-            Some(node) => (node.path.as_path(), "--version"),
-            None => (Path::new("/bin/sh"), "-c"),
-        };
-        Command::new(program)
-            .arg(argument)
-            .args(node.is_none().then_some("exit 0"))
+        Command::new("/bin/sh")
+            .args([
+                "-c",
+                "for program; do test -x \"$program\" || exit 1; done",
+                "sh",
+            ])
+            .args(node.as_ref().map(|node| &node.path))
+            .args(&self.programs)
             .env_clear()
             .current_dir(self.packages_dir())
             .uid(FIRST_USER)
@@ -302,6 +314,7 @@ pub(crate) struct Process {
     group: Pid,
     output: pipe::Receiver,
     is_output_open: bool,
+    is_ended: bool,
 }
 
 impl Process {
@@ -337,7 +350,13 @@ impl Process {
             group,
             output: pipe::Receiver::from_owned_fd(OwnedFd::from(reader))?,
             is_output_open: true,
+            is_ended: false,
         })
+    }
+
+    /// The process group; also the id of its leader.
+    pub(crate) fn group(&self) -> i32 {
+        self.group.as_raw_nonzero().get()
     }
 
     /// Waits for output or the end of the process; nothing means output.
@@ -384,10 +403,13 @@ impl Process {
             .map_or(0, |kilobytes| kilobytes.div_ceil(1024))
     }
 
-    /// Kills the whole group and takes the end of its leader, so that no zombie stays.
+    /// Kills the whole group, also of a leader that has ended, and takes the leader's end, so that
+    /// no zombie stays.
     pub(crate) async fn end(&mut self) {
         self.kill_group();
         let _ = self.child.wait().await;
+        // From here on the number may become somebody else's.
+        self.is_ended = true;
     }
 
     fn kill_group(&self) {
@@ -398,7 +420,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill_group();
+        if !self.is_ended {
+            self.kill_group();
+        }
     }
 }
 

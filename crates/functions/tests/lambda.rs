@@ -218,6 +218,7 @@ fn settings(work_dir: PathBuf) -> Settings {
         environment: vec![("PASSAGE_BASE_URL".into(), "http://claviger.test".into())],
         work_dir,
         node: None,
+        programs: Vec::new(),
         instances_max: 10,
     }
 }
@@ -484,6 +485,7 @@ async fn failures_are_answered_in_the_contracts_words() {
             const kept = [];
             for (let count = 0; count < 40; count += 1) kept.push(Buffer.alloc(100 * 1024 * 1024));
         };
+        exports.floods = async () => { for (;;) require('node:fs').writeSync(1, 'flood '.repeat(1000)); };
         exports.forgets = () => 'what a callback would have said';
         exports.never = () => new Promise(() => {});
         exports.circle = async () => { const a = {}; a.a = a; return a; };
@@ -530,6 +532,11 @@ async fn failures_are_answered_in_the_contracts_words() {
             "large",
             true,
             r#"{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}"#,
+        ),
+        (
+            "floods",
+            true,
+            r#"{"errorMessage":"RequestId: $ID Error: Task timed out after 1.00 seconds","errorType":"Sandbox.Timedout"}"#,
         ),
         ("nothing", false, "null"),
         ("timer", false, r#""at once""#),
@@ -598,7 +605,8 @@ async fn failures_are_answered_in_the_contracts_words() {
                 );
                 let log = reply.log();
                 assert!(
-                    log.starts_with(&format!("START RequestId: {id} Version: $LATEST\n")),
+                    name == "floods"
+                        || log.starts_with(&format!("START RequestId: {id} Version: $LATEST\n")),
                     "{name}: {log}"
                 );
                 let last = log.lines().last().unwrap();
@@ -653,6 +661,32 @@ async fn a_handler_is_found_in_every_form_the_contract_lists() {
         assert_eq!(created.status, StatusCode::CREATED, "{}", created.text());
         let text = server.invoke(&name, &json!({})).await.text();
         assert!(text.starts_with(expected), "{files:?} {handler}: {text}");
+    }
+    server.functions.shutdown().await;
+}
+
+#[tokio::test]
+async fn from_nodejs24_on_a_handler_returns_its_result() {
+    let source = "
+        exports.callback = (event, context, callback) => callback(null, 1);
+        exports.sync = () => 'at once';
+        exports.async = async (event, ...rest) => rest.length;
+    ";
+    let server = Server::one().await;
+    for (name, expected) in [
+        (
+            "callback",
+            r#"{"errorType":"Runtime.CallbackHandlerDeprecated","#,
+        ),
+        ("sync", r#""at once""#),
+        // The context, and no callback.
+        ("async", "1"),
+    ] {
+        let zip = zip_of(&[("index.js", source)]);
+        let more = json!({ "Handler": format!("index.{name}") });
+        server.create(name, "nodejs24.x", &zip, more).await;
+        let text = server.invoke(name, &json!({})).await.text();
+        assert!(text.starts_with(expected), "{name}: {text}");
     }
     server.functions.shutdown().await;
 }
@@ -1040,12 +1074,12 @@ async fn a_function_sees_its_own_environment_and_nothing_of_the_server() {
     assert_eq!(one["url"], "http://claviger.test");
     assert_eq!(one["cwd"], true);
     assert_eq!(one["wrote"], "yes");
+    assert_eq!(one["other"], "refused: ECONNRESET");
     // With a user of its own for each instance, which takes a server that runs as root.
     if rustix::process::geteuid().is_root() {
         for what in ["overwrote", "serverEnvironment", "database", "packages"] {
             assert_eq!(one[what], "refused: EACCES", "{what}");
         }
-        assert_eq!(one["other"], "refused: ECONNRESET");
     }
     server.functions.shutdown().await;
 }

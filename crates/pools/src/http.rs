@@ -6,6 +6,7 @@
 
 mod error;
 mod operations;
+mod page;
 mod well_known;
 
 use aws_protocol::{
@@ -22,7 +23,7 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use crate::{Error, UserPools, auth::driver::Caller};
+use crate::{Error, UserPools, auth::attempt::Caller};
 use operations::Handler;
 
 /// The service's name in targets.

@@ -6,7 +6,8 @@
 //! - nouns with their SQL: `user_pools`, `app_clients`, `users`, `codes`, `passwords`,
 //!   `password_failures`, `signing_keys`, `tokens`;
 //! - registration: `sign_up`; signing in: `auth`;
-//! - pure decisions: `attributes`, `password_policy`, `claims`, `auth::machine`, `auth::triggers`;
+//! - pure decisions: `attributes`, `password_policy`, `claims`, `auth::machine`, `auth::triggers`,
+//!   and the `configuration` of pools and of clients;
 //! - the wire: `shapes` (texts of the API model) and `http`.
 //!
 //! What does not live here: passkeys. Only the functions that a pool calls as triggers join the

@@ -73,6 +73,8 @@ pub enum Refusal {
     UsernameExists(Option<Contact>),
     /// An alias belongs to another user: the attribute.
     AliasExists(&'static str),
+    /// The same in the words of ConfirmSignUp.
+    AliasExistsAtConfirmation(&'static str),
     /// A verification without the address it is about.
     VerificationWithoutAddress(Contact),
     /// No such user.

@@ -10,7 +10,7 @@ use crate::{
     app_clients::AppClient,
     attributes::Attributes,
     auth::{
-        driver::{Caller, TriggerCall, user_attributes},
+        attempt::{Caller, TriggerCall, user_attributes},
         triggers::{self, ClientMetadata, Trigger},
     },
     codes,
@@ -46,11 +46,11 @@ impl UserPools {
     pub(crate) async fn sign_up(&self, caller: &Caller, new: NewUser) -> Result<Value, Error> {
         let (client, pool) = self.find_client_and_pool(&new.client_id).await?;
         client.check_secret_hash(new.secret_hash.as_deref(), &[&new.username])?;
-        if !pool.allows_sign_up() {
+        if !pool.configuration.allows_sign_up() {
             return Err(Refusal::SignUpNotPermitted.into());
         }
         let address = check_username(&pool, &new.username)?;
-        pool.password_policy().check(&new.password)?;
+        pool.configuration.password_policy().check(&new.password)?;
         let mut attributes = new.attributes;
         attributes.retain(|_, value| !value.is_empty());
         client.check_writes(&attributes)?;
@@ -62,7 +62,7 @@ impl UserPools {
                 return Err(Refusal::UsernameDiffersFromAttribute(contact).into());
             }
         }
-        pool.schema().check_new(&attributes)?;
+        pool.configuration.schema().check_new(&attributes)?;
         if self.find_user(&pool, &new.username).await?.is_some() {
             return Err(Refusal::UsernameExists(address).into());
         }
@@ -171,7 +171,9 @@ impl UserPools {
                 let verified = contact.verified_attribute().to_owned();
                 user.attributes.insert(verified, "true".to_owned());
                 user.status = UserStatus::Confirmed;
-                user.save(tx, &tx_pool, now_ms, takes_aliases).await?;
+                user.save(tx, &tx_pool, now_ms, takes_aliases)
+                    .await
+                    .map_err(in_words_of_confirmation)?;
                 Ok::<_, Error>(Ok(user))
             })
             .await??;
@@ -216,7 +218,7 @@ impl UserPools {
         validation_data: &BTreeMap<String, String>,
         client_metadata: &ClientMetadata,
     ) -> Result<triggers::Consent, Error> {
-        let Some(arn) = call.pool.trigger(Trigger::PreSignUp) else {
+        let Some(arn) = call.pool.configuration.trigger(Trigger::PreSignUp) else {
             return Ok(triggers::Consent::default());
         };
         let event = triggers::pre_sign_up(
@@ -240,7 +242,7 @@ impl UserPools {
         user: &User,
         client_metadata: &ClientMetadata,
     ) -> Result<(), Error> {
-        let Some(arn) = pool.trigger(Trigger::PostConfirmation) else {
+        let Some(arn) = pool.configuration.trigger(Trigger::PostConfirmation) else {
             return Ok(());
         };
         let call = TriggerCall {
@@ -260,6 +262,15 @@ impl UserPools {
     }
 }
 
+fn in_words_of_confirmation(error: Error) -> Error {
+    match error {
+        Error::Refusal(Refusal::AliasExists(attribute)) => {
+            Refusal::AliasExistsAtConfirmation(attribute).into()
+        }
+        other => other,
+    }
+}
+
 fn check_unconfirmed(user: &User) -> Result<(), Refusal> {
     match user.status {
         UserStatus::Unconfirmed => Ok(()),
@@ -271,7 +282,7 @@ fn check_unconfirmed(user: &User) -> Result<(), Refusal> {
 /// address it is.
 fn check_username(pool: &UserPool, username: &str) -> Result<Option<Contact>, Refusal> {
     let kinds = &pool.configuration.username_attributes;
-    if pool.has_username_attributes() {
+    if pool.configuration.has_username_attributes() {
         return match kinds.iter().find(|kind| kind.is_form_of(username)) {
             Some(kind) => Ok(Some(*kind)),
             None => Err(Refusal::UsernameForm(kinds.clone())),
@@ -281,7 +292,7 @@ fn check_username(pool: &UserPool, username: &str) -> Result<Option<Contact>, Re
         (AliasAttribute::Email, Contact::Email),
         (AliasAttribute::PhoneNumber, Contact::PhoneNumber),
     ] {
-        if pool.has_alias(alias) && contact.is_form_of(username) {
+        if pool.configuration.has_alias(alias) && contact.is_form_of(username) {
             return Err(Refusal::UsernameLooksLikeAlias(contact));
         }
     }

@@ -143,10 +143,13 @@ impl User {
     /// (`cognito.md` §15.2).
     fn names(&self, pool: &UserPool) -> BTreeMap<String, NameKind> {
         let mut names = BTreeMap::new();
-        if pool.has_username_attributes() {
+        if pool.configuration.has_username_attributes() {
             for &contact in &pool.configuration.username_attributes {
                 if let Some(address) = self.attributes.get(contact.attribute()) {
-                    names.insert(pool.name_key(address), NameKind::Contact(contact));
+                    names.insert(
+                        pool.configuration.name_key(address),
+                        NameKind::Contact(contact),
+                    );
                 }
             }
             return names;
@@ -155,20 +158,31 @@ impl User {
             (AliasAttribute::Email, Contact::Email),
             (AliasAttribute::PhoneNumber, Contact::PhoneNumber),
         ] {
-            if pool.has_alias(alias)
+            if pool.configuration.has_alias(alias)
                 && self.is_verified(contact)
                 && let Some(address) = self.attributes.get(contact.attribute())
             {
-                names.insert(pool.name_key(address), NameKind::Contact(contact));
+                names.insert(
+                    pool.configuration.name_key(address),
+                    NameKind::Contact(contact),
+                );
             }
         }
-        if pool.has_alias(AliasAttribute::PreferredUsername)
+        if pool
+            .configuration
+            .has_alias(AliasAttribute::PreferredUsername)
             && self.status != UserStatus::Unconfirmed
             && let Some(name) = self.attributes.get(PREFERRED_USERNAME)
         {
-            names.insert(pool.name_key(name), NameKind::PreferredUsername);
+            names.insert(
+                pool.configuration.name_key(name),
+                NameKind::PreferredUsername,
+            );
         }
-        names.insert(pool.name_key(&self.username), NameKind::Username);
+        names.insert(
+            pool.configuration.name_key(&self.username),
+            NameKind::Username,
+        );
         names
     }
 
@@ -368,7 +382,11 @@ impl UserPools {
         if name.contains('\0') {
             return Ok(None);
         }
-        let (pool_id, key, sub) = (pool.id.clone(), pool.name_key(name), name.to_owned());
+        let (pool_id, key, sub) = (
+            pool.id.clone(),
+            pool.configuration.name_key(name),
+            name.to_owned(),
+        );
         let row = self
             .0
             .platform
@@ -462,7 +480,7 @@ impl UserPools {
         sub: &str,
         changes: Attributes,
     ) -> Result<(), Error> {
-        pool.schema().check_update(&changes)?;
+        pool.configuration.schema().check_update(&changes)?;
         let now_ms = self.0.platform.clock.now_ms();
         let (pool, sub) = (pool.clone(), sub.to_owned());
         self.0
@@ -495,10 +513,13 @@ impl UserPools {
         password: &str,
         is_permanent: bool,
     ) -> Result<(), Error> {
-        pool.password_policy().check(password)?;
+        pool.configuration.password_policy().check(password)?;
         let hash = self.hash_password(password).await?;
         let now_ms = self.0.platform.clock.now_ms();
-        let days = pool.password_policy().temporary_password_validity_days;
+        let days = pool
+            .configuration
+            .password_policy()
+            .temporary_password_validity_days;
         let (pool, sub) = (pool.clone(), sub.to_owned());
         self.0
             .platform

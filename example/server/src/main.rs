@@ -1,6 +1,7 @@
 //! The program: settings in, listener up, and down again on Ctrl-C or a termination signal.
 
 use std::error::Error;
+use std::io::IsTerminal;
 use std::net::Ipv4Addr;
 
 use clap::Parser;
@@ -18,7 +19,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let settings = Settings::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stdout().is_terminal())
+        .init();
     tokio::runtime::Runtime::new()?.block_on(serve(settings))
 }
 

@@ -2,10 +2,15 @@
 //! listener of its own on loopback, so a process cannot take part in another one's invocations by
 //! naming its id.
 //!
-//! Where instances run as users of their own, the listener also turns away connections of anybody
-//! else: ports of loopback can be tried out by every process of the host.
+//! The listener also turns away connections of anybody else: ports of loopback can be tried out by
+//! every process of the host.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -27,7 +32,7 @@ use crate::{
 };
 
 /// Answers one instance until the task is ended.
-pub(crate) async fn serve(listener: TcpListener, exchange: Arc<Exchange>, user: Option<u32>) {
+pub(crate) async fn serve(listener: TcpListener, exchange: Arc<Exchange>, owner: Owner) {
     let routes = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
         .route(
@@ -37,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, exchange: Arc<Exchange>, user: 
         .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
         .route("/2018-06-01/runtime/init/error", post(init_error))
         .with_state(exchange);
-    let listener = OwnListener { listener, user };
+    let listener = OwnListener { listener, owner };
     if let Err(error) = axum::serve(listener, routes).await {
         tracing::error!(%error, "serving a Runtime API");
     }
@@ -209,10 +214,19 @@ fn problem(status: StatusCode, error_type: &str, message: &str) -> Response {
     (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// A listener that serves the connections of one user only, where instances have users.
+/// A listener that serves the connections of one instance only.
 struct OwnListener {
     listener: TcpListener,
-    user: Option<u32>,
+    owner: Owner,
+}
+
+/// Whose connections are an instance's own.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Owner {
+    /// Those of this user, which no other instance has.
+    User(u32),
+    /// Those of the processes in this group, where instances have the server's user.
+    Group(i32),
 }
 
 impl Listener for OwnListener {
@@ -222,14 +236,8 @@ impl Listener for OwnListener {
     async fn accept(&mut self) -> (TcpStream, SocketAddr) {
         loop {
             let (stream, peer) = Listener::accept(&mut self.listener).await;
-            let is_own = match self.user {
-                None => true,
-                Some(user) => self
-                    .listener
-                    .local_addr()
-                    .is_ok_and(|own| is_connection_of(user, peer, own)),
-            };
-            if is_own {
+            let own = self.listener.local_addr();
+            if own.is_ok_and(|own| is_connection_of(self.owner, peer, own)) {
                 // An answer is one small packet that must not wait for another.
                 let _ = stream.set_nodelay(true);
                 return (stream, peer);
@@ -243,23 +251,73 @@ impl Listener for OwnListener {
     }
 }
 
-/// Whether the socket at the other end of a loopback connection is of this user. The kernel's table
-/// of connections says so; it is read once for each connection, and runtimes keep theirs.
-fn is_connection_of(user: u32, peer: SocketAddr, own: SocketAddr) -> bool {
-    std::fs::read_to_string("/proc/net/tcp")
-        .is_ok_and(|table| owner(&table, peer.port(), own.port()) == Some(user))
+/// Whether the socket at the other end of a loopback connection is the owner's. The kernel's tables
+/// say so; they are read once for each connection, and runtimes keep theirs.
+fn is_connection_of(owner: Owner, peer: SocketAddr, own: SocketAddr) -> bool {
+    let Some(socket) = fs::read_to_string("/proc/net/tcp")
+        .ok()
+        .and_then(|table| find_socket(&table, peer.port(), own.port()))
+    else {
+        return false;
+    };
+    match owner {
+        Owner::User(user) => socket.user == user,
+        Owner::Group(group) => {
+            let leader = PathBuf::from(format!("/proc/{group}"));
+            // Nearly always it is the leader's, and the others need not be looked at.
+            holds(&leader, socket.inode)
+                || fs::read_dir("/proc").is_ok_and(|processes| {
+                    processes
+                        .flatten()
+                        .map(|process| process.path())
+                        .any(|process| {
+                            group_of(&process) == Some(group) && holds(&process, socket.inode)
+                        })
+                })
+        }
+    }
 }
 
-/// The user of the loopback socket that is bound to `from` and connected to `to`.
-fn owner(table: &str, from: u16, to: u16) -> Option<u32> {
+#[derive(Debug, PartialEq, Eq)]
+struct Socket {
+    user: u32,
+    inode: u64,
+}
+
+/// The loopback socket that is bound to the port `from` and connected to the port `to`.
+fn find_socket(table: &str, from: u16, to: u16) -> Option<Socket> {
     let from = format!("0100007F:{from:04X}");
     let to = format!("0100007F:{to:04X}");
     table.lines().find_map(|line| {
-        let mut fields = line.split_whitespace().skip(1);
-        let is_it = fields.next() == Some(&from) && fields.next() == Some(&to);
-        // After the addresses: state, queues, timer, retransmissions, user.
-        is_it.then(|| fields.nth(4)?.parse().ok()).flatten()
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // Number, both addresses, state, queues, timer, retransmissions, user, time-out, inode.
+        let [_, local, remote, _, _, _, _, user, _, inode, ..] = fields[..] else {
+            return None;
+        };
+        let socket = Socket {
+            user: user.parse().ok()?,
+            inode: inode.parse().ok()?,
+        };
+        (local == from && remote == to).then_some(socket)
     })
+}
+
+/// Whether the process with this folder of the kernel's has the socket open.
+fn holds(process: &FilePath, inode: u64) -> bool {
+    let socket = PathBuf::from(format!("socket:[{inode}]"));
+    fs::read_dir(process.join("fd")).is_ok_and(|files| {
+        files
+            .flatten()
+            .any(|file| fs::read_link(file.path()).is_ok_and(|target| target == socket))
+    })
+}
+
+/// The process group: the third field after the name, which may hold anything but ends in the last
+/// closing parenthesis.
+fn group_of(process: &FilePath) -> Option<i32> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(2)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -273,10 +331,29 @@ mod tests {
 ";
 
     #[test]
-    fn the_owner_of_a_connection_is_the_one_of_its_far_end() {
-        assert_eq!(owner(TABLE, 50_000, 8080), Some(1_900_000_007));
-        assert_eq!(owner(TABLE, 8080, 50_000), Some(0));
-        assert_eq!(owner(TABLE, 50_001, 8080), None);
-        assert_eq!(owner("", 1, 2), None);
+    fn a_connection_is_found_by_its_far_end() {
+        let socket = |user, inode| Some(Socket { user, inode });
+        assert_eq!(
+            find_socket(TABLE, 50_000, 8080),
+            socket(1_900_000_007, 2222)
+        );
+        assert_eq!(find_socket(TABLE, 8080, 50_000), socket(0, 3333));
+        assert_eq!(find_socket(TABLE, 50_001, 8080), None);
+        assert_eq!(find_socket("", 1, 2), None);
+    }
+
+    #[tokio::test]
+    async fn a_connection_belongs_to_the_user_and_group_that_opened_it() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let own = listener.local_addr().unwrap();
+        let stream = TcpStream::connect(own).await.unwrap();
+        let peer = stream.local_addr().unwrap();
+        let user = rustix::process::geteuid().as_raw();
+        let group = rustix::process::getpgrp().as_raw_nonzero().get();
+        assert!(is_connection_of(Owner::User(user), peer, own));
+        assert!(!is_connection_of(Owner::User(user + 1), peer, own));
+        assert!(is_connection_of(Owner::Group(group), peer, own));
+        // The first process is never of a test's group.
+        assert!(!is_connection_of(Owner::Group(1), peer, own));
     }
 }

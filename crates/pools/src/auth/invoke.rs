@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     Error, TriggerRefusal, UserPools,
     auth::{
-        driver::TriggerCall,
+        attempt::TriggerCall,
         triggers::{self, Trigger},
     },
 };
@@ -34,31 +34,23 @@ impl UserPools {
         event: Vec<u8>,
     ) -> Result<Map<String, Value>, Error> {
         self.check_permission(call, trigger, arn).await?;
-        for _ in 0..ATTEMPTS {
-            let attempt_ends = Instant::now() + ATTEMPT_TIMEOUT;
-            let ends = attempt_ends.min(call.caller.deadline);
-            let invoked = self
-                .0
-                .functions
-                .invoke(&call.pool.organization_id, arn, event.clone());
-            match timeout_at(ends, invoked).await {
-                Ok(Ok(answer)) if answer.is_error => {
-                    return Err(TriggerRefusal::Failed {
-                        trigger: trigger.name(),
-                        message: error_message(&answer.payload),
-                    }
-                    .into());
-                }
-                Ok(Ok(answer)) => return Ok(triggers::read_response(&answer.payload)?),
-                Ok(Err(InvokeError::Refusal(refusal))) => {
-                    return Err(not_invoked(trigger, refusal.exception()));
-                }
-                Ok(Err(InvokeError::Fault(fault))) => return Err(fault.into()),
-                Err(_) if ends < attempt_ends => break,
-                Err(_) => {}
+        let attempt = || {
+            let organization_id = &call.pool.organization_id;
+            self.0.functions.invoke(organization_id, arn, event.clone())
+        };
+        match within_bounds(call.caller.deadline, attempt).await {
+            Some(Ok(answer)) if answer.is_error => Err(TriggerRefusal::Failed {
+                trigger: trigger.name(),
+                message: error_message(&answer.payload),
             }
+            .into()),
+            Some(Ok(answer)) => Ok(triggers::read_response(&answer.payload)?),
+            Some(Err(InvokeError::Refusal(refusal))) => {
+                Err(not_invoked(trigger, refusal.exception()))
+            }
+            Some(Err(InvokeError::Fault(fault))) => Err(fault.into()),
+            None => Err(not_invoked(trigger, TIMED_OUT)),
         }
-        Err(not_invoked(trigger, TIMED_OUT))
     }
 
     /// A pool may call a function that says so. When that is not enforced, what is missing is
@@ -110,6 +102,20 @@ impl UserPools {
     }
 }
 
+/// What an attempt gives, or nothing when all took too long or the deadline of the request came.
+async fn within_bounds<F: Future>(deadline: Instant, attempt: impl Fn() -> F) -> Option<F::Output> {
+    for _ in 0..ATTEMPTS {
+        let ends = (Instant::now() + ATTEMPT_TIMEOUT).min(deadline);
+        if let Ok(output) = timeout_at(ends, attempt()).await {
+            return Some(output);
+        }
+        if ends == deadline {
+            return None;
+        }
+    }
+    None
+}
+
 fn not_invoked(trigger: Trigger, error: &str) -> Error {
     TriggerRefusal::NotInvoked {
         trigger: trigger.name(),
@@ -132,7 +138,45 @@ fn error_message(payload: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, future};
+
     use super::*;
+
+    /// Plays attempts that end after so many seconds: what came of it, how many there were, and
+    /// how long it took. Time passes by itself.
+    async fn play(deadline_s: u64, attempts_s: &[u64]) -> (Option<u64>, usize, u64) {
+        let started = Instant::now();
+        let count = Cell::new(0);
+        let outcome = within_bounds(started + Duration::from_secs(deadline_s), || {
+            let duration_s = attempts_s.get(count.get()).copied();
+            count.set(count.get() + 1);
+            async move {
+                match duration_s {
+                    Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+                    None => future::pending().await,
+                }
+                duration_s.unwrap_or_default()
+            }
+        })
+        .await;
+        (outcome, count.get(), started.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn three_attempts_of_five_seconds_and_no_more() {
+        assert_eq!(play(30, &[4]).await, (Some(4), 1, 4));
+        assert_eq!(play(30, &[6, 1]).await, (Some(1), 2, 6));
+        assert_eq!(play(30, &[6, 6, 2]).await, (Some(2), 3, 12));
+        assert_eq!(play(30, &[6, 6, 6, 1]).await, (None, 3, 15));
+        assert_eq!(play(30, &[]).await, (None, 3, 15));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_of_the_request_ends_it_earlier() {
+        assert_eq!(play(7, &[]).await, (None, 2, 7));
+        assert_eq!(play(5, &[]).await, (None, 1, 5));
+        assert_eq!(play(0, &[]).await, (None, 1, 0));
+    }
 
     #[test]
     fn a_failure_says_what_the_function_said() {

@@ -211,6 +211,12 @@ fn exception(refusal: &Refusal) -> (&'static str, String) {
                 format!("An account with the given {attribute} already exists."),
             );
         }
+        R::AliasExistsAtConfirmation(attribute) => {
+            return (
+                "AliasExistsException",
+                format!("An account with the {attribute} already exists."),
+            );
+        }
         R::VerificationWithoutAddress(contact) => (
             INVALID_PARAMETER,
             match contact {

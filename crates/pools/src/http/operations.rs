@@ -33,7 +33,7 @@ use super::Object;
 use crate::{
     Error, UserPools,
     attributes::Attributes,
-    auth::{driver::Caller, triggers::ClientMetadata},
+    auth::{attempt::Caller, machine::Parameters, triggers::ClientMetadata},
     shapes,
 };
 
@@ -55,180 +55,54 @@ pub(super) enum Handler {
     Open(fn(UserPools, Caller, Object) -> Running),
 }
 
+macro_rules! signed {
+    ($name:literal, $file:ident) => {
+        Operation {
+            name: $name,
+            handler: Handler::Signed(|pools, organization, caller, input| {
+                Box::pin($file::run(pools, organization, caller, input))
+            }),
+        }
+    };
+}
+
+macro_rules! open {
+    ($name:literal, $file:ident) => {
+        Operation {
+            name: $name,
+            handler: Handler::Open(|pools, caller, input| {
+                Box::pin($file::run(pools, caller, input))
+            }),
+        }
+    };
+}
+
 const OPERATIONS: &[Operation] = &[
     // Signed by an access key.
-    Operation {
-        name: "AdminConfirmSignUp",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(admin_confirm_sign_up::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "AdminDeleteUser",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(admin_delete_user::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "AdminGetUser",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(admin_get_user::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "AdminSetUserPassword",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(admin_set_user_password::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "AdminUpdateUserAttributes",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(admin_update_user_attributes::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "CreateUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(create_user_pool::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "CreateUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(create_user_pool_client::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "DeleteUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(delete_user_pool::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "DeleteUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(delete_user_pool_client::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "DescribeUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(describe_user_pool::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "DescribeUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(describe_user_pool_client::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "ListUserPoolClients",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(list_user_pool_clients::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
-    Operation {
-        name: "ListUserPools",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(list_user_pools::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "UpdateUserPool",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(update_user_pool::run(pools, organization, caller, input))
-        }),
-    },
-    Operation {
-        name: "UpdateUserPoolClient",
-        handler: Handler::Signed(|pools, organization, caller, input| {
-            Box::pin(update_user_pool_client::run(
-                pools,
-                organization,
-                caller,
-                input,
-            ))
-        }),
-    },
+    signed!("AdminConfirmSignUp", admin_confirm_sign_up),
+    signed!("AdminDeleteUser", admin_delete_user),
+    signed!("AdminGetUser", admin_get_user),
+    signed!("AdminSetUserPassword", admin_set_user_password),
+    signed!("AdminUpdateUserAttributes", admin_update_user_attributes),
+    signed!("CreateUserPool", create_user_pool),
+    signed!("CreateUserPoolClient", create_user_pool_client),
+    signed!("DeleteUserPool", delete_user_pool),
+    signed!("DeleteUserPoolClient", delete_user_pool_client),
+    signed!("DescribeUserPool", describe_user_pool),
+    signed!("DescribeUserPoolClient", describe_user_pool_client),
+    signed!("ListUserPoolClients", list_user_pool_clients),
+    signed!("ListUserPools", list_user_pools),
+    signed!("UpdateUserPool", update_user_pool),
+    signed!("UpdateUserPoolClient", update_user_pool_client),
     // Public: a client id is enough.
-    Operation {
-        name: "ConfirmSignUp",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(confirm_sign_up::run(pools, caller, input))
-        }),
-    },
-    Operation {
-        name: "InitiateAuth",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(initiate_auth::run(pools, caller, input))
-        }),
-    },
-    Operation {
-        name: "RespondToAuthChallenge",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(respond_to_auth_challenge::run(pools, caller, input))
-        }),
-    },
-    Operation {
-        name: "RevokeToken",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(revoke_token::run(pools, caller, input))
-        }),
-    },
-    Operation {
-        name: "SignUp",
-        handler: Handler::Open(|pools, caller, input| Box::pin(sign_up::run(pools, caller, input))),
-    },
+    open!("ConfirmSignUp", confirm_sign_up),
+    open!("InitiateAuth", initiate_auth),
+    open!("RespondToAuthChallenge", respond_to_auth_challenge),
+    open!("RevokeToken", revoke_token),
+    open!("SignUp", sign_up),
     // With the user's access token.
-    Operation {
-        name: "GetUser",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(get_user::run(pools, caller, input))
-        }),
-    },
-    Operation {
-        name: "GlobalSignOut",
-        handler: Handler::Open(|pools, caller, input| {
-            Box::pin(global_sign_out::run(pools, caller, input))
-        }),
-    },
+    open!("GetUser", get_user),
+    open!("GlobalSignOut", global_sign_out),
 ];
 
 /// Operations of the real service that are not done here. They fail loudly, never with a success
@@ -395,7 +269,7 @@ fn client_metadata(input: &mut Input<'_>) -> ClientMetadata {
 }
 
 /// Parameters and answers of sign-in flows, which hold secrets.
-fn parameters(input: &mut Input<'_>, member: &str) -> std::collections::BTreeMap<String, String> {
+fn parameters(input: &mut Input<'_>, member: &str) -> Parameters {
     input
         .string_map(
             member,
@@ -404,50 +278,6 @@ fn parameters(input: &mut Input<'_>, member: &str) -> std::collections::BTreeMap
             &shapes::SECRET_MAP_TEXT,
         )
         .or_default()
-}
-
-/// Where a page ended, as an opaque text and back.
-mod page {
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64_URL};
-
-    use crate::Refusal;
-
-    pub(super) fn token((created_at_ms, id): (i64, String)) -> String {
-        BASE64_URL.encode(format!("{created_at_ms} {id}"))
-    }
-
-    pub(super) fn read(token: Option<String>) -> Result<Option<(i64, String)>, Refusal> {
-        let Some(token) = token else {
-            return Ok(None);
-        };
-        let text = BASE64_URL
-            .decode(token)
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok());
-        text.as_deref()
-            .and_then(|text| text.split_once(' '))
-            .filter(|(_, id)| !id.contains('\0'))
-            .and_then(|(time, id)| Some((time.parse().ok()?, id.to_owned())))
-            .map(Some)
-            .ok_or(Refusal::PaginationToken)
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        #[test]
-        fn a_page_token_leads_back_and_others_are_refused() {
-            let place = (1_700_000_000_000, "us-east-1_EXAMPLE00".to_owned());
-            assert_eq!(read(Some(token(place.clone()))), Ok(Some(place)));
-            assert_eq!(read(None), Ok(None));
-            let nul = BASE64_URL.encode("1 a\0");
-            for bad in ["", "x", "!!!", "MSAt", "YQ", nul.as_str()] {
-                let is_good = bad == "MSAt";
-                assert_eq!(read(Some(bad.to_owned())).is_ok(), is_good, "{bad}");
-            }
-        }
-    }
 }
 
 #[cfg(test)]

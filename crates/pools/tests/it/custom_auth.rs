@@ -532,32 +532,3 @@ async fn a_missing_function_is_named_and_a_permission_is_asked_for_when_enforced
         );
     }
 }
-
-#[tokio::test]
-async fn a_function_that_hangs_is_given_up_after_three_times_five_seconds() {
-    for world in worlds().await {
-        let hang = "await new Promise((resolve) => setTimeout(resolve, 600000));";
-        let arn = world.create_slow_function("hang", hang, 900).await;
-        let pool = world
-            .create_pool(json!({ "LambdaConfig": {
-                "DefineAuthChallenge": arn, "CreateAuthChallenge": arn,
-                "VerifyAuthChallengeResponse": arn,
-            }}))
-            .await;
-        let client = text(&world.create_client(&pool, json!({})).await, "ClientId");
-        world.confirmed(&pool, &client, "ann").await;
-        // Idle time passes at once: nobody waits for real.
-        tokio::time::pause();
-        let started = tokio::time::Instant::now();
-        let answer = world.start_custom(&client, "ann").await;
-        let elapsed_s = started.elapsed().as_secs();
-        tokio::time::resume();
-        answer.refused_with(
-            "UnexpectedLambdaException",
-            "DefineAuthChallenge invocation failed due to error Socket timeout while invoking \
-             Lambda function.",
-        );
-        assert!((15..=20).contains(&elapsed_s), "{elapsed_s}");
-        world.functions.shutdown().await;
-    }
-}

@@ -77,6 +77,7 @@ async fn world(postgres: Option<String>, change: &impl Fn(&mut Settings)) -> Wor
             environment: Vec::new(),
             work_dir: folder.path().join("functions"),
             node: None,
+            programs: Vec::new(),
             instances_max: 8,
         },
     )
@@ -283,16 +284,6 @@ impl World {
 
     /// A Node.js function with this handler body, which sees `event`. Gives its ARN.
     pub(crate) async fn create_function(&self, name: &str, body: &str) -> String {
-        self.create_slow_function(name, body, 3).await
-    }
-
-    /// The same with so many seconds to run.
-    pub(crate) async fn create_slow_function(
-        &self,
-        name: &str,
-        body: &str,
-        timeout_s: i64,
-    ) -> String {
         let source = format!("export const handler = async (event) => {{ {body} }};");
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         zip.start_file("index.mjs", zip::write::SimpleFileOptions::default())
@@ -301,8 +292,7 @@ impl World {
         let zip = zip.finish().unwrap().into_inner();
         let account = &self.organization.account_id;
         let role = format!("arn:aws:iam::{account}:role/any");
-        let mut new = NewFunction::new(name, "nodejs20.x", "index.handler", &role, zip);
-        new.timeout_s = timeout_s;
+        let new = NewFunction::new(name, "nodejs20.x", "index.handler", &role, zip);
         self.functions
             .create_function(&self.organization, new)
             .await

@@ -515,8 +515,10 @@ async fn an_alias_moves_to_who_confirms_it_with_force() {
             .await
             .ok();
         set_code(&world, &pool, &text(&answer, "UserSub")).await;
-        let (exception, _) = confirm("bob", false).await.refused();
-        assert_eq!(exception, "AliasExistsException");
+        confirm("bob", false).await.refused_with(
+            "AliasExistsException",
+            "An account with the email already exists.",
+        );
         confirm("bob", true).await.ok();
         let user = world.find_user(&pool, "ann@example.com").await.ok();
         assert_eq!(user["Username"], "bob");

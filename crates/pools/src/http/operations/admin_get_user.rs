@@ -5,7 +5,7 @@ use aws_protocol::{input::Input, json11};
 use serde_json::json;
 
 use super::{super::Object, Output};
-use crate::{UserPools, auth::driver::Caller, shapes};
+use crate::{UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(
     pools: UserPools,

@@ -5,7 +5,7 @@ use aws_protocol::input::Input;
 use serde_json::json;
 
 use super::{super::Object, Output, required_name_values};
-use crate::{UserPools, auth::driver::Caller, shapes};
+use crate::{UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(
     pools: UserPools,

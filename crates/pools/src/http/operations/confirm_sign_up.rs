@@ -4,7 +4,7 @@ use aws_protocol::input::Input;
 use serde_json::json;
 
 use super::{super::Object, Output, client_metadata};
-use crate::{UserPools, auth::driver::Caller, shapes, sign_up::Confirmation};
+use crate::{UserPools, auth::attempt::Caller, shapes, sign_up::Confirmation};
 
 pub(super) async fn run(pools: UserPools, caller: Caller, input: Object) -> Output {
     let confirmation = Input::read(&input, |input| Confirmation {

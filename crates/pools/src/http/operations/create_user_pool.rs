@@ -4,7 +4,7 @@
 use accounts::Organization;
 
 use super::{super::Object, Output};
-use crate::{UserPools, auth::driver::Caller};
+use crate::{UserPools, auth::attempt::Caller};
 
 pub(super) async fn run(
     pools: UserPools,

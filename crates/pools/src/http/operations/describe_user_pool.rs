@@ -4,7 +4,7 @@ use accounts::Organization;
 use aws_protocol::input::Input;
 
 use super::{super::Object, Output};
-use crate::{UserPools, auth::driver::Caller, shapes};
+use crate::{UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(
     pools: UserPools,

@@ -4,7 +4,7 @@ use aws_protocol::input::Input;
 use serde_json::json;
 
 use super::{super::Object, Output};
-use crate::{UserPools, auth::driver::Caller, shapes};
+use crate::{UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(pools: UserPools, _caller: Caller, input: Object) -> Output {
     let token = Input::read(&input, |input| {

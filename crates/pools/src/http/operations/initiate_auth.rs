@@ -5,7 +5,7 @@ use aws_protocol::input::Input;
 use super::{super::Object, Output, client_metadata, parameters};
 use crate::{
     AuthFlow, Refusal, UserPools,
-    auth::driver::{Caller, Initiation},
+    auth::{attempt::Caller, driver::Initiation},
     shapes,
 };
 

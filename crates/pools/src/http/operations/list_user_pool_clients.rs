@@ -4,8 +4,11 @@ use accounts::Organization;
 use aws_protocol::input::{Input, Integer};
 use serde_json::json;
 
-use super::{super::Object, Output, page};
-use crate::{UserPools, auth::driver::Caller, shapes};
+use super::{
+    super::{Object, page},
+    Output,
+};
+use crate::{UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(
     pools: UserPools,

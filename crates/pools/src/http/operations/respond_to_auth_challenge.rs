@@ -5,7 +5,7 @@ use aws_protocol::input::{Input, Text};
 use super::{super::Object, Output, client_metadata, parameters};
 use crate::{
     UserPools,
-    auth::driver::{Caller, Response},
+    auth::{attempt::Caller, driver::Response},
     shapes,
 };
 

@@ -4,7 +4,7 @@ use aws_protocol::input::Input;
 use serde_json::json;
 
 use super::{super::Object, Output};
-use crate::{Refusal, UserPools, auth::driver::Caller, shapes};
+use crate::{Refusal, UserPools, auth::attempt::Caller, shapes};
 
 pub(super) async fn run(pools: UserPools, _caller: Caller, input: Object) -> Output {
     let (token, client_id, secret) = Input::read(&input, |input| {

@@ -3,7 +3,7 @@
 use aws_protocol::input::Input;
 
 use super::{super::Object, Output, client_metadata, name_values};
-use crate::{UserPools, auth::driver::Caller, shapes, sign_up::NewUser};
+use crate::{UserPools, auth::attempt::Caller, shapes, sign_up::NewUser};
 
 pub(super) async fn run(pools: UserPools, caller: Caller, input: Object) -> Output {
     let new = Input::read(&input, |input| NewUser {

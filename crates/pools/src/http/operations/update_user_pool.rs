@@ -5,7 +5,7 @@ use accounts::Organization;
 use serde_json::json;
 
 use super::{super::Object, Output};
-use crate::{UserPools, auth::driver::Caller};
+use crate::{UserPools, auth::attempt::Caller};
 
 pub(super) async fn run(
     pools: UserPools,
