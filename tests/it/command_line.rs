@@ -1,12 +1,12 @@
 //! The program as a person at a terminal meets it.
 
-use acceptance::{Database, Process, process::claviger};
+use acceptance::{Process, database, process::claviger};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 #[tokio::test]
 async fn sub_commands_work_beside_a_running_server() {
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
 
     let app = run_json(claviger(&database).args([
@@ -57,7 +57,7 @@ async fn sub_commands_work_beside_a_running_server() {
 
 #[tokio::test]
 async fn what_cannot_be_made_is_refused_with_a_reason() {
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
     for (arguments, reason) in [
         (
@@ -103,7 +103,7 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
 
 #[tokio::test]
 async fn serve_refuses_what_is_unsafe_and_says_what_to_do() {
-    let database = Database::create().await;
+    let database = database().await;
     for (arguments, reason) in [
         (vec!["--public-url", "http://login.example.com"], "https://"),
         (vec!["--listen", "0.0.0.0:0"], "public_url"),
@@ -124,7 +124,7 @@ async fn serve_refuses_what_is_unsafe_and_says_what_to_do() {
 
 #[tokio::test]
 async fn dev_serves_this_machine_only() {
-    let database = Database::create().await;
+    let database = database().await;
     let output = claviger(&database)
         .args(["dev", "--listen", "0.0.0.0:0"])
         .output()
@@ -136,7 +136,7 @@ async fn dev_serves_this_machine_only() {
 
 #[tokio::test]
 async fn help_teaches() {
-    let database = Database::create().await;
+    let database = database().await;
     for (arguments, taught) in [
         (vec!["--help"], "claviger dev"),
         (vec!["serve", "--help"], "CLAVIGER_PUBLIC_URL"),

@@ -9,7 +9,7 @@ const ORIGIN: &str = "http://localhost:8081";
 
 #[tokio::test]
 async fn a_nonce_outlives_a_kill_between_finish_and_verify_and_works_once() {
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
     let mut authenticator = Authenticator::new(Algorithm::Es256, "durable");
     let nonce = register(&server, &mut authenticator, "ann").await;
@@ -25,7 +25,7 @@ async fn a_nonce_outlives_a_kill_between_finish_and_verify_and_works_once() {
 
 #[tokio::test]
 async fn who_was_signed_up_is_there_after_a_kill() {
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
     let password = "Correct-horse-7";
     let (status, answer) = cognito(
@@ -63,7 +63,7 @@ async fn who_was_signed_up_is_there_after_a_kill() {
 
 #[tokio::test]
 async fn a_second_start_keeps_everything_of_the_first() {
-    let database = Database::create().await;
+    let database = database().await;
     let first = Process::start(&database).await;
     let mut authenticator = Authenticator::new(Algorithm::Es256, "kept");
     register(&first, &mut authenticator, "ann").await;
@@ -94,7 +94,7 @@ async fn a_second_start_keeps_everything_of_the_first() {
 
 #[tokio::test]
 async fn the_seeded_triggers_sign_a_person_in() {
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
     let client_id = server.seeded("app_client_id").to_owned();
     let (_, signed_up) = cognito(

@@ -7,7 +7,7 @@
 
 use std::{path::Path, process::Stdio};
 
-use acceptance::{Database, Process, process::program};
+use acceptance::{Process, database, process::program};
 use serde_json::{Value, json};
 use tokio::process::Command;
 use webauthn::{Algorithm, forge::Authenticator};
@@ -20,7 +20,7 @@ async fn every_command_of_the_guide_works_and_its_pool_signs_people_in_with_pass
         .parent()
         .expect("the project");
     let guide = std::fs::read_to_string(root.join("docs/guide.md")).expect("the guide");
-    let database = Database::create().await;
+    let database = database().await;
     let server = Process::start(&database).await;
     let folder = tempfile::tempdir().expect("a folder");
     let zips = environment("CLAVIGER_TEST_TRIGGERS", "target/triggers");
@@ -63,8 +63,8 @@ async fn every_command_of_the_guide_works_and_its_pool_signs_people_in_with_pass
             ),
         )
         .env("CLAVIGER", server.seeded("url"))
-        .env("CLAVIGER_DATA_DIR", database.folder.path())
-        .env("CLAVIGER_DATABASE_URL", &database.url)
+        .env("CLAVIGER_DATA_DIR", database.folder())
+        .env("CLAVIGER_DATABASE_URL", &database.url())
         .env("HOME", folder.path())
         .stdin(Stdio::null())
         .output()

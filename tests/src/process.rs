@@ -12,7 +12,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::Database;
+use platform::test_database::TestDatabase;
 
 /// A running `claviger dev`.
 pub struct Process {
@@ -23,7 +23,7 @@ pub struct Process {
 
 impl Process {
     /// Starts `claviger dev` on a database, and waits until it serves.
-    pub async fn start(database: &Database) -> Process {
+    pub async fn start(database: &TestDatabase) -> Process {
         let mut child = claviger(database)
             .args(["dev", "--json", "--listen", "127.0.0.1:0"])
             .stdout(Stdio::piped())
@@ -76,11 +76,11 @@ impl Process {
 }
 
 /// The program on a database, its arguments still to come.
-pub fn claviger(database: &Database) -> Command {
+pub fn claviger(database: &TestDatabase) -> Command {
     let mut command = Command::new(program("claviger"));
     command
-        .env("CLAVIGER_DATA_DIR", database.folder.path())
-        .env("CLAVIGER_DATABASE_URL", &database.url);
+        .env("CLAVIGER_DATA_DIR", database.folder())
+        .env("CLAVIGER_DATABASE_URL", &database.url());
     command
 }
 

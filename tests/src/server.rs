@@ -5,11 +5,9 @@ use claviger::{
     config::{CodeDelivery, Options},
     serve::{self, Products, Running},
 };
-use platform::{Clock, Db, Entropy, Platform, Vault, db::Location};
+use platform::{Clock, Db, Entropy, Platform, Vault, test_database::TestDatabase};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-
-use crate::Database;
 
 /// A running server. Everything it keeps goes away with it.
 pub struct Server {
@@ -26,7 +24,7 @@ pub struct Server {
     /// The client for plain requests.
     pub http: reqwest::Client,
     running: Running,
-    _database: Database,
+    _database: TestDatabase,
 }
 
 /// An app and its API key.
@@ -44,19 +42,19 @@ pub const ORIGIN: &str = "http://localhost:8081";
 impl Server {
     /// Starts a server that verifies signatures, on the database of the run.
     pub async fn start() -> Server {
-        let database = Database::create().await;
+        let database = crate::database().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let options = Options {
             listen: Some(listener.local_addr().expect("an address")),
-            data_dir: Some(database.folder.path().to_owned()),
-            database_url: Some(database.url.clone()),
+            data_dir: Some(database.folder().to_owned()),
+            database_url: Some(database.url()),
             code_delivery: Some(CodeDelivery::Log),
             ..Options::default()
         };
         let config = options.resolve(None).expect("the settings resolve");
         let clock = Clock::manual(Clock::system().now_ms());
         let platform = Platform {
-            db: Db::open(&Location::parse(&database.url), clock.now_ms())
+            db: Db::open(&database.location(), clock.now_ms())
                 .await
                 .expect("the database opens"),
             clock: clock.clone(),

@@ -1,5 +1,5 @@
 //! The function runner from outside: signed calls on its router, real processes behind it, on both
-//! databases. PostgreSQL takes part when `CLAVIGER_TEST_POSTGRES` names a server.
+//! databases.
 
 use std::{
     io::{Cursor, Write as _},
@@ -18,7 +18,7 @@ use axum::body::Body;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use functions::{Error, Functions, Refusal, Settings};
 use http::{HeaderMap, Request, StatusCode};
-use platform::{Clock, Db, Entropy, Platform, Vault, db::Location};
+use platform::{Clock, Db, Entropy, Platform, Vault, test_database::TestDatabase};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::{
@@ -38,15 +38,17 @@ struct Server {
     platform: Platform,
     accounts: Accounts,
     work_dir: tempfile::TempDir,
-    _database: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 impl Server {
-    async fn start_on(location: Location, database: tempfile::TempDir) -> Server {
+    async fn start_on(database: TestDatabase) -> Server {
         // A test's clock starts at the real time, because functions look at theirs.
         let clock = Clock::manual(Clock::system().now_ms());
         let platform = Platform {
-            db: Db::open(&location, clock.now_ms()).await.unwrap(),
+            db: Db::open(&database.location(), clock.now_ms())
+                .await
+                .unwrap(),
             clock,
             entropy: Entropy::system(),
             vault: Vault::new(&[7; 32]),
@@ -75,23 +77,9 @@ impl Server {
 
     /// A server for each database there is.
     async fn all() -> Vec<Server> {
-        let folder = tempfile::tempdir().unwrap();
-        let location = Location::Sqlite(folder.path().join("test.db"));
-        let mut servers = vec![Server::start_on(location, folder).await];
-        if let Ok(server) = std::env::var("CLAVIGER_TEST_POSTGRES") {
-            let name = format!("functions_{}", Entropy::system().lowercase_alphanumeric(12));
-            let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
-                .await
-                .unwrap();
-            tokio::spawn(connection);
-            client
-                .batch_execute(&format!("CREATE DATABASE {name}"))
-                .await
-                .unwrap();
-            let mut url = url::Url::parse(&server).unwrap();
-            url.set_path(&name);
-            let location = Location::parse(url.as_str());
-            servers.push(Server::start_on(location, tempfile::tempdir().unwrap()).await);
+        let mut servers = Vec::new();
+        for database in TestDatabase::all().await {
+            servers.push(Server::start_on(database).await);
         }
         servers
     }

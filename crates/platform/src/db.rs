@@ -108,7 +108,28 @@ impl Db {
             Driver::Postgres(postgres) => postgres.write(work).await,
         }
     }
+
+    /// Deletes what expired before a time, in batches small enough not to be felt by requests, and
+    /// gives the number of rows. `sql` deletes at most `$2` rows that are older than `$1`.
+    pub async fn delete_expired(&self, sql: &'static str, before_ms: i64) -> Result<u64, Fault> {
+        let mut total = 0;
+        loop {
+            let deleted = self
+                .write(async move |tx| {
+                    tx.execute(sql, crate::values![before_ms, SWEEP_BATCH])
+                        .await
+                })
+                .await?;
+            total += deleted;
+            if deleted < SWEEP_BATCH.unsigned_abs() {
+                return Ok(total);
+            }
+        }
+    }
 }
+
+/// How many rows one transaction of [`Db::delete_expired`] deletes.
+const SWEEP_BATCH: i64 = 500;
 
 /// What a closure of [`Db::read`] or [`Db::write`] talks to.
 #[derive(Debug)]

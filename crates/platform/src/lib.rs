@@ -11,6 +11,8 @@ pub mod fault;
 mod migrate;
 mod postgres;
 mod sqlite;
+#[cfg(feature = "test-database")]
+pub mod test_database;
 pub mod vault;
 
 pub use clock::Clock;

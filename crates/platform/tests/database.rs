@@ -1,36 +1,17 @@
-//! What both databases promise, from the same source. PostgreSQL takes part
-//! when `CLAVIGER_TEST_POSTGRES` names a server; `cargo xtask test` sees to it.
+//! What both databases promise, from the same source.
 
-use platform::{Db, Fault, db::Location, values};
+use platform::{Db, Fault, db::Location, test_database::TestDatabase, values};
 
 struct Database {
     db: Db,
     location: Location,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 async fn databases() -> Vec<Database> {
-    let folder = tempfile::tempdir().unwrap();
-    let mut locations = vec![(Location::Sqlite(folder.path().join("test.db")), folder)];
-    if let Ok(server) = std::env::var("CLAVIGER_TEST_POSTGRES") {
-        let name = format!(
-            "platform_{}",
-            platform::Entropy::system().lowercase_alphanumeric(12)
-        );
-        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        client
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        let mut url = url::Url::parse(&server).unwrap();
-        url.set_path(&name);
-        locations.push((Location::parse(url.as_str()), tempfile::tempdir().unwrap()));
-    }
     let mut databases = Vec::new();
-    for (location, folder) in locations {
+    for database in TestDatabase::all().await {
+        let location = database.location();
         let db = Db::open(&location, 0).await.unwrap();
         db.write(async |tx| {
             tx.execute(
@@ -44,7 +25,7 @@ async fn databases() -> Vec<Database> {
         databases.push(Database {
             db,
             location,
-            _folder: folder,
+            _database: database,
         });
     }
     databases

@@ -14,7 +14,6 @@ const CODE_LENGTH: usize = 6;
 const LIFETIME_MS: i64 = 24 * 60 * 60 * 1000;
 /// Wrong tries before a code is dead.
 const TRIES: i64 = 5;
-const BATCH: i64 = 500;
 
 /// What a code is for.
 const SIGN_UP: &str = "sign_up";
@@ -118,25 +117,17 @@ impl UserPools {
 
     pub(crate) async fn sweep_codes(&self) -> Result<(), Fault> {
         let now_ms = self.0.platform.clock.now_ms();
-        loop {
-            let deleted = self
-                .0
-                .platform
-                .db
-                .write(async move |tx| {
-                    tx.execute(
-                        "DELETE FROM pools_codes WHERE (user_pool_id, sub, purpose) IN
+        self.0
+            .platform
+            .db
+            .delete_expired(
+                "DELETE FROM pools_codes WHERE (user_pool_id, sub, purpose) IN
                             (SELECT user_pool_id, sub, purpose FROM pools_codes
                              WHERE expires_at_ms < $1 LIMIT $2)",
-                        values![now_ms, BATCH],
-                    )
-                    .await
-                })
-                .await?;
-            if deleted < BATCH.unsigned_abs() {
-                return Ok(());
-            }
-        }
+                now_ms,
+            )
+            .await?;
+        Ok(())
     }
 }
 

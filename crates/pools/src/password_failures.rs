@@ -15,8 +15,6 @@ const LONGEST_LOCK_MS: i64 = 15 * 60 * 1000;
 /// Without a failure for this long, the count starts anew.
 const FORGOTTEN_AFTER_MS: i64 = 60 * 60 * 1000;
 
-const BATCH: i64 = 500;
-
 /// How long to refuse after this many failures in a row.
 fn lock_ms(failures: i64) -> i64 {
     match failures - LOCKING_FAILURES {
@@ -65,25 +63,17 @@ impl UserPools {
 
     pub(crate) async fn sweep_password_failures(&self) -> Result<(), Fault> {
         let before_ms = self.0.platform.clock.now_ms() - FORGOTTEN_AFTER_MS;
-        loop {
-            let deleted = self
-                .0
-                .platform
-                .db
-                .write(async move |tx| {
-                    tx.execute(
-                        "DELETE FROM pools_password_failures WHERE (user_pool_id, subject) IN
+        self.0
+            .platform
+            .db
+            .delete_expired(
+                "DELETE FROM pools_password_failures WHERE (user_pool_id, subject) IN
                             (SELECT user_pool_id, subject FROM pools_password_failures
                              WHERE last_at_ms < $1 LIMIT $2)",
-                        values![before_ms, BATCH],
-                    )
-                    .await
-                })
-                .await?;
-            if deleted < BATCH.unsigned_abs() {
-                return Ok(());
-            }
-        }
+                before_ms,
+            )
+            .await?;
+        Ok(())
     }
 }
 

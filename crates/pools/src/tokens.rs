@@ -26,8 +26,6 @@ const REFRESH_TOKEN_LENGTH: usize = 96;
 /// No access token outlives its refresh token by more than this.
 const ACCESS_TOKEN_LIFETIME_MAX_MS: i64 = 24 * 60 * 60 * 1000;
 
-const BATCH: i64 = 500;
-
 /// Whose tokens, and for which app.
 #[derive(Clone, Copy)]
 pub(crate) struct Bearer<'b> {
@@ -291,25 +289,17 @@ impl UserPools {
 
     pub(crate) async fn sweep_refresh_tokens(&self) -> Result<(), Fault> {
         let before_ms = self.0.platform.clock.now_ms() - ACCESS_TOKEN_LIFETIME_MAX_MS;
-        loop {
-            let deleted = self
-                .0
-                .platform
-                .db
-                .write(async move |tx| {
-                    tx.execute(
-                        "DELETE FROM pools_refresh_tokens WHERE token_hash IN
+        self.0
+            .platform
+            .db
+            .delete_expired(
+                "DELETE FROM pools_refresh_tokens WHERE token_hash IN
                             (SELECT token_hash FROM pools_refresh_tokens
                              WHERE expires_at_ms < $1 LIMIT $2)",
-                        values![before_ms, BATCH],
-                    )
-                    .await
-                })
-                .await?;
-            if deleted < BATCH.unsigned_abs() {
-                return Ok(());
-            }
-        }
+                before_ms,
+            )
+            .await?;
+        Ok(())
     }
 
     async fn sign_tokens(

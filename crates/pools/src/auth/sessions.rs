@@ -12,8 +12,6 @@ use crate::{Contact, Error, SessionDenial, UserPools, app_clients::AppClient, au
 
 /// As long as the texts of the real service are wide, and far beyond guessing.
 const SESSION_LENGTH: usize = 128;
-const BATCH: i64 = 500;
-
 /// A sign-in between two requests.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct SessionState {
@@ -139,25 +137,17 @@ impl UserPools {
 
     pub(crate) async fn sweep_auth_sessions(&self) -> Result<(), Fault> {
         let now_ms = self.0.platform.clock.now_ms();
-        loop {
-            let deleted = self
-                .0
-                .platform
-                .db
-                .write(async move |tx| {
-                    tx.execute(
-                        "DELETE FROM pools_auth_sessions WHERE handle_hash IN
+        self.0
+            .platform
+            .db
+            .delete_expired(
+                "DELETE FROM pools_auth_sessions WHERE handle_hash IN
                             (SELECT handle_hash FROM pools_auth_sessions
                              WHERE expires_at_ms < $1 LIMIT $2)",
-                        values![now_ms, BATCH],
-                    )
-                    .await
-                })
-                .await?;
-            if deleted < BATCH.unsigned_abs() {
-                return Ok(());
-            }
-        }
+                now_ms,
+            )
+            .await?;
+        Ok(())
     }
 
     fn session_hash(&self, session: &str) -> [u8; 32] {

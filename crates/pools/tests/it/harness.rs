@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
 };
 use functions::{Functions, NewFunction};
-use platform::{Clock, Db, Entropy, Platform, Vault, db::Location};
+use platform::{Clock, Db, Entropy, Platform, Vault, test_database::TestDatabase};
 use pools::{Delivery, IssuerForm, Settings, UserPools};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -27,7 +27,7 @@ pub(crate) struct World {
     pub(crate) functions: Functions,
     pub(crate) organization: Organization,
     router: Router,
-    _folder: tempfile::TempDir,
+    _database: TestDatabase,
 }
 
 /// One world per database.
@@ -36,32 +36,16 @@ pub(crate) async fn worlds() -> Vec<World> {
 }
 
 pub(crate) async fn worlds_with(change: impl Fn(&mut Settings)) -> Vec<World> {
-    let mut worlds = vec![world(None, &change).await];
-    if let Ok(server) = std::env::var("CLAVIGER_TEST_POSTGRES") {
-        let name = format!("pools_{}", Entropy::system().lowercase_alphanumeric(12));
-        let (client, connection) = tokio_postgres::connect(&server, tokio_postgres::NoTls)
-            .await
-            .unwrap();
-        tokio::spawn(connection);
-        client
-            .batch_execute(&format!("CREATE DATABASE {name}"))
-            .await
-            .unwrap();
-        let mut url = url::Url::parse(&server).unwrap();
-        url.set_path(&name);
-        worlds.push(world(Some(url.to_string()), &change).await);
+    let mut worlds = Vec::new();
+    for database in TestDatabase::all().await {
+        worlds.push(world(database, &change).await);
     }
     worlds
 }
 
-async fn world(postgres: Option<String>, change: &impl Fn(&mut Settings)) -> World {
-    let folder = tempfile::tempdir().unwrap();
-    let location = match postgres {
-        Some(url) => Location::parse(&url),
-        None => Location::Sqlite(folder.path().join("test.db")),
-    };
+async fn world(database: TestDatabase, change: &impl Fn(&mut Settings)) -> World {
     let platform = Platform {
-        db: Db::open(&location, NOW_MS).await.unwrap(),
+        db: Db::open(&database.location(), NOW_MS).await.unwrap(),
         clock: Clock::manual(NOW_MS),
         entropy: Entropy::system(),
         vault: Vault::new(&[7; 32]),
@@ -75,7 +59,7 @@ async fn world(postgres: Option<String>, change: &impl Fn(&mut Settings)) -> Wor
             public_url: "http://127.0.0.1:1".into(),
             region: "us-east-1".into(),
             environment: Vec::new(),
-            work_dir: folder.path().join("functions"),
+            work_dir: database.folder().join("functions"),
             node: None,
             programs: Vec::new(),
             instances_max: 8,
@@ -97,7 +81,7 @@ async fn world(postgres: Option<String>, change: &impl Fn(&mut Settings)) -> Wor
         pools,
         functions,
         organization,
-        _folder: folder,
+        _database: database,
     }
 }
 
