@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::client::Client;
+use crate::client::{Client, required};
 use crate::error::Error;
 
 /// Makes transactions and redeems nonces. Found at [`PassageFlex::auth`](crate::PassageFlex::auth).
@@ -138,12 +138,4 @@ struct Nonce {
 #[derive(Deserialize)]
 struct Proof {
     external_id: String,
-}
-
-/// The value, unless it is empty. The service would refuse it too; this saves the round trip and names the argument.
-fn required(name: &str, value: String) -> Result<String, Error> {
-    if value.is_empty() {
-        return Err(Error::InvalidArgument(format!("{name} is required")));
-    }
-    Ok(value)
 }

@@ -1,10 +1,11 @@
-//! The client: its settings, and how one request travels. What can be asked is in `auth`.
+//! The client: its settings, and how one request travels. What can be asked is in `auth` and `users`.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{self, HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +13,7 @@ use url::{Host, Url};
 
 use crate::auth::Auth;
 use crate::error::Error;
+use crate::users::User;
 
 /// Where `claviger dev` listens; used unless [`Builder::base_url`] says otherwise.
 pub const DEFAULT_BASE_URL: &str = "http://localhost:8082/v1";
@@ -28,6 +30,8 @@ const USER_AGENT: &str = concat!("claviger-flex-rust/", env!("CARGO_PKG_VERSION"
 pub struct PassageFlex {
     /// Transactions and nonces.
     pub auth: Auth,
+    /// Users and their devices.
+    pub user: User,
 }
 
 impl PassageFlex {
@@ -57,8 +61,10 @@ impl PassageFlex {
         let client = client.unwrap_or_else(|error| Client::Unusable {
             reason: error.to_string(),
         });
+        let client = Arc::new(client);
         Self {
-            auth: Auth::new(Arc::new(client)),
+            auth: Auth::new(client.clone()),
+            user: User::new(client),
         }
     }
 }
@@ -124,6 +130,8 @@ impl Builder {
                     self.base_url
                 ))
             })?;
+        // An app id that no address can hold is told here, not by the first call.
+        endpoint(&base_url, &self.app_id, &[])?;
 
         let mut authorization =
             HeaderValue::from_str(&format!("Bearer {}", self.api_key.expose_secret())).map_err(
@@ -182,21 +190,67 @@ pub(crate) enum Client {
 }
 
 impl Client {
-    /// Posts `request` to `{base_url}/apps/{app_id}/{path}` and reads the answer.
+    /// Gets `{base_url}/apps/{app_id}/{path}?{query}`.
+    pub(crate) async fn get<A: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<A, Error> {
+        Answer::of(self.request(Method::GET, path, query)?)
+            .await?
+            .read()
+    }
+
+    /// Posts `request` to `{base_url}/apps/{app_id}/{path}`.
     pub(crate) async fn post<A: DeserializeOwned>(
         &self,
         path: &[&str],
         request: &impl Serialize,
     ) -> Result<A, Error> {
-        let (http, url) = match self {
+        Answer::of(self.request(Method::POST, path, &[])?.json(request))
+            .await?
+            .read()
+    }
+
+    /// Deletes `{base_url}/apps/{app_id}/{path}`. A success has no body to read.
+    pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), Error> {
+        Answer::of(self.request(Method::DELETE, path, &[])?).await?;
+        Ok(())
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<RequestBuilder, Error> {
+        match self {
             Client::Ready {
                 http,
                 base_url,
                 app_id,
-            } => (http, endpoint(base_url, app_id, path)),
-            Client::Unusable { reason } => return Err(Error::InvalidArgument(reason.clone())),
-        };
-        let answer = http.post(url).json(request).send().await?;
+            } => {
+                let mut url = endpoint(base_url, app_id, path)?;
+                if !query.is_empty() {
+                    url.query_pairs_mut().extend_pairs(query);
+                }
+                Ok(http.request(method, url))
+            }
+            Client::Unusable { reason } => Err(Error::InvalidArgument(reason.clone())),
+        }
+    }
+}
+
+/// What the service sent back with a status of success.
+struct Answer {
+    status: u16,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// Sends the request and waits for the whole answer; a refusal becomes an error.
+    async fn of(request: RequestBuilder) -> Result<Self, Error> {
+        let answer = request.send().await?;
         let status = answer.status();
         let retry_after = answer.headers().get(header::RETRY_AFTER).cloned();
         let body = answer.bytes().await?;
@@ -204,8 +258,15 @@ impl Client {
             let retry_after = retry_after.as_ref().and_then(|value| value.to_str().ok());
             return Err(Error::from_answer(status.as_u16(), retry_after, &body));
         }
-        serde_json::from_slice(&body).map_err(|_| Error::UnexpectedResponse {
+        Ok(Self {
             status: status.as_u16(),
+            body: body.into(),
+        })
+    }
+
+    fn read<A: DeserializeOwned>(&self) -> Result<A, Error> {
+        serde_json::from_slice(&self.body).map_err(|_| Error::UnexpectedResponse {
+            status: self.status,
         })
     }
 }
@@ -227,17 +288,33 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The app id is a path segment of its own: whatever it holds, it cannot lead to another path.
-fn endpoint(base_url: &Url, app_id: &str, path: &[&str]) -> Url {
+/// The address of an operation. Whatever the app id, a user's or a device's id holds, it stays one segment of its own and
+/// cannot lead to another path.
+fn endpoint(base_url: &Url, app_id: &str, path: &[&str]) -> Result<Url, Error> {
+    let segments = || ["apps", app_id].into_iter().chain(path.iter().copied());
+    segments().try_for_each(segment)?;
     let mut url = base_url.clone();
-    if let Ok(mut segments) = url.path_segments_mut() {
-        segments
-            .pop_if_empty()
-            .push("apps")
-            .push(app_id)
-            .extend(path);
+    if let Ok(mut end) = url.path_segments_mut() {
+        end.pop_if_empty().extend(segments());
     }
-    url
+    Ok(url)
+}
+
+/// Refuses `.` and `..`, which cannot be written as a segment at all: URLs resolve or drop them, and then the deletion of
+/// device `..` is that of something else.
+pub(crate) fn segment(text: &str) -> Result<(), Error> {
+    match text {
+        "." | ".." => Err(Error::InvalidArgument(format!("\"{text}\" is not an id"))),
+        _ => Ok(()),
+    }
+}
+
+/// The value, unless it is empty. The service would refuse it too; this saves the round trip and names the argument.
+pub(crate) fn required(name: &str, value: String) -> Result<String, Error> {
+    if value.is_empty() {
+        return Err(Error::InvalidArgument(format!("{name} is required")));
+    }
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -270,11 +347,29 @@ mod tests {
         ];
         for (base_url, app_id, expected) in cases {
             let base_url = Url::parse(base_url).expect("the table holds URLs");
-            assert_eq!(
-                endpoint(&base_url, app_id, &["authenticate", "verify"]).as_str(),
-                expected
-            );
+            let url = endpoint(&base_url, app_id, &["authenticate", "verify"]).expect("an address");
+            assert_eq!(url.as_str(), expected);
         }
+    }
+
+    #[test]
+    fn an_id_that_would_climb_to_another_path_is_refused() {
+        let base_url = Url::parse("https://example.com/v1").expect("a URL");
+        for dots in [".", ".."] {
+            for path in [
+                ["users", dots, "devices", "d1"],
+                ["users", "u1", "devices", dots],
+            ] {
+                assert!(matches!(
+                    endpoint(&base_url, "app1", &path),
+                    Err(Error::InvalidArgument(_))
+                ));
+            }
+            assert!(PassageFlex::builder(dots, "prefix.secret").build().is_err());
+        }
+        // Written out, a percent sign is encoded again, so this stays the odd id that it is.
+        let url = endpoint(&base_url, "app1", &["users", "%2e%2e", "a/.."]).expect("an address");
+        assert_eq!(url.path(), "/v1/apps/app1/users/%252e%252e/a%2F..");
     }
 
     #[test]
