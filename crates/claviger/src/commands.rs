@@ -85,7 +85,8 @@ async fn run_dev(mut config: Config, arguments: &DevArgs) -> Result<(), CommandE
     config.check_for_dev()?;
     config.code_delivery = CodeDelivery::Log;
     telemetry::init(&config)?;
-    config.prepare_data_dir(&Entropy::system())?;
+    config.create_data_dir()?;
+    config.create_master_key(&Entropy::system())?;
     let listener = listen(&mut config).await?;
     let platform = open_platform(&config).await?;
     let products = Products::new(&config, &platform, SignaturePolicy::WellFormed)?;
@@ -213,6 +214,7 @@ fn accounts(platform: &Platform) -> Accounts {
 /// runner would take the processes of the running server for left-overs.
 async fn open_platform(config: &Config) -> Result<Platform, CommandError> {
     let vault = config.open_vault()?;
+    config.create_data_dir()?;
     let clock = Clock::system();
     Ok(Platform {
         db: Db::open(&config.database, clock.now_ms()).await?,

@@ -383,18 +383,19 @@ impl Config {
         Ok(Vault::new(key))
     }
 
-    /// Makes the data folder and the master key where they are missing. For `dev`.
-    pub fn prepare_data_dir(&self, entropy: &Entropy) -> Result<(), ConfigError> {
-        let failed = |what: &Path, error: std::io::Error| {
-            ConfigError::Refused(format!("cannot write {}: {error}", what.display()))
-        };
-        std::fs::create_dir_all(&self.data_dir).map_err(|error| failed(&self.data_dir, error))?;
+    /// Makes the data folder where it is missing.
+    pub fn create_data_dir(&self) -> Result<(), ConfigError> {
+        std::fs::create_dir_all(&self.data_dir).map_err(|error| unwritable(&self.data_dir, error))
+    }
+
+    /// Makes the master key where it is missing. For `dev`.
+    pub fn create_master_key(&self, entropy: &Entropy) -> Result<(), ConfigError> {
         if self.master_key_file.exists() {
             return Ok(());
         }
         let key = SecretString::from(BASE64_STANDARD.encode(entropy.bytes::<32>()));
         write_private(&self.master_key_file, key.expose_secret())
-            .map_err(|error| failed(&self.master_key_file, error))
+            .map_err(|error| unwritable(&self.master_key_file, error))
     }
 
     fn is_master_key_exposed(&self) -> bool {
@@ -402,6 +403,10 @@ impl Config {
         std::fs::metadata(&self.master_key_file)
             .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
     }
+}
+
+fn unwritable(path: &Path, error: std::io::Error) -> ConfigError {
+    ConfigError::Refused(format!("cannot write {}: {error}", path.display()))
 }
 
 /// Writes a file that only its owner can read, at once or not at all.
@@ -510,9 +515,10 @@ mod tests {
             ..Options::default()
         });
         assert!(config.open_vault().is_err());
-        config.prepare_data_dir(&Entropy::system()).unwrap();
+        config.create_data_dir().unwrap();
+        config.create_master_key(&Entropy::system()).unwrap();
         let sealed = config.open_vault().unwrap().seal("p", b"s").unwrap();
-        config.prepare_data_dir(&Entropy::system()).unwrap();
+        config.create_master_key(&Entropy::system()).unwrap();
         assert!(config.open_vault().unwrap().open("p", &sealed).is_ok());
         let exposed = std::fs::Permissions::from_mode(0o644);
         std::fs::set_permissions(&config.master_key_file, exposed).unwrap();
