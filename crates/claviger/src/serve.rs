@@ -40,7 +40,7 @@ impl Products {
         signatures: SignaturePolicy,
     ) -> Result<Products, Fault> {
         let accounts = Accounts::new(platform.clone(), signatures);
-        let passkeys = Passkeys::new(platform.clone());
+        let passkeys = Passkeys::new(platform.clone()).with_public_url(&config.public_url());
         // What `dev` makes functions of; it may have moved since they were made.
         let program = std::env::current_exe().ok();
         let functions = Functions::new(

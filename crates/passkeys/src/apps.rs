@@ -20,7 +20,7 @@ macro_rules! select_apps {
                     a.rp_id, a.user_verification, a.counter_policy, a.algorithms,
                     a.transaction_lifetime_ms, a.handshake_lifetime_ms,
                     a.discoverable_handshake_lifetime_ms, a.nonce_lifetime_ms, a.timeout_ms,
-                    a.created_at_ms, a.updated_at_ms
+                    a.event_retention_ms, a.created_at_ms, a.updated_at_ms
              FROM ",
             $from
         )
@@ -78,6 +78,8 @@ pub struct AppSettings {
     pub lifetimes: Lifetimes,
     /// The `timeout` hint to the browser, in milliseconds. Default: 300 000.
     pub timeout_ms: i64,
+    /// How long events are kept, in milliseconds, 1 to 3650 days. Default: 90 days.
+    pub event_retention_ms: i64,
 }
 
 /// How long things live, in milliseconds, 1 second to 24 hours (passkey-flex section a.2).
@@ -102,6 +104,7 @@ impl Default for AppSettings {
             algorithms: vec![Algorithm::Es256, Algorithm::Rs256, Algorithm::EdDsa],
             lifetimes: Lifetimes::default(),
             timeout_ms: 5 * MINUTE_MS,
+            event_retention_ms: 90 * DAY_MS,
         }
     }
 }
@@ -209,6 +212,7 @@ impl App {
                     nonce_ms: row.get("nonce_lifetime_ms")?,
                 },
                 timeout_ms: row.get("timeout_ms")?,
+                event_retention_ms: row.get("event_retention_ms")?,
             },
             created_at_ms: row.get("created_at_ms")?,
             updated_at_ms: row.get("updated_at_ms")?,
@@ -267,6 +271,11 @@ impl AppSettings {
                 "Each lifetime must be between 1 second and 24 hours.".into(),
             ));
         }
+        if !(DAY_MS..=3_650 * DAY_MS).contains(&self.event_retention_ms) {
+            return Err(Refusal::InvalidRequest(
+                "Events are kept for 1 to 3650 days.".into(),
+            ));
+        }
         // Every authenticator has it, so an app without it would lock some out.
         if !self.algorithms.contains(&Algorithm::Es256) {
             return Err(Refusal::InvalidRequest(
@@ -312,8 +321,8 @@ async fn insert(tx: &mut Tx, app: &App) -> Result<u64, Fault> {
             id, organization_id, name, auth_origin, additional_auth_origins, rp_id,
             user_verification, counter_policy, algorithms, transaction_lifetime_ms,
             handshake_lifetime_ms, discoverable_handshake_lifetime_ms, nonce_lifetime_ms,
-            timeout_ms, created_at_ms, updated_at_ms
-         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            timeout_ms, event_retention_ms, created_at_ms, updated_at_ms
+         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
         values![
             &app.id,
             &app.organization_id,
@@ -329,6 +338,7 @@ async fn insert(tx: &mut Tx, app: &App) -> Result<u64, Fault> {
             settings.lifetimes.discoverable_handshake_ms,
             settings.lifetimes.nonce_ms,
             settings.timeout_ms,
+            settings.event_retention_ms,
             app.created_at_ms,
             app.updated_at_ms,
         ],
@@ -421,6 +431,8 @@ mod tests {
         assert!(refused(|new| new.name = "ä".repeat(129)));
         assert!(!refused(|new| new.name = "ä".repeat(128)));
         assert!(refused(|new| new.settings.lifetimes.nonce_ms = 0));
+        assert!(refused(|new| new.settings.event_retention_ms = DAY_MS - 1));
+        assert!(!refused(|new| new.settings.event_retention_ms = DAY_MS));
         assert!(refused(
             |new| new.settings.algorithms = vec![Algorithm::EdDsa]
         ));

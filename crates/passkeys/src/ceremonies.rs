@@ -3,7 +3,8 @@
 //!
 //! A finish is one database transaction: take the handshake, read what is
 //! stored, decide, store what follows. A denial commits too, so that the
-//! handshake stays spent; its reason goes to the log and never to the client.
+//! handshake stays spent; its reason goes to the event and the log and never to
+//! the client.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,8 +18,10 @@ use webauthn::{
 };
 
 use crate::{
-    App, Failure, Passkeys, Refusal,
+    App, EventId, Failure, Passkeys, Refusal,
+    caller::Caller,
     devices::{self, Device, NewDevice},
+    events::{self, EventType, Failed, Proved},
     handshakes::{self, Handshake, TransactionClaim},
     ids::{DeviceId, HandshakeId, TransactionId, UserId},
     nonces::{self, FinishedCeremony},
@@ -53,14 +56,7 @@ pub(crate) struct Finish<R> {
     pub(crate) transaction: TransactionClaim,
     /// A response that cannot even be read spends the handshake like any other.
     pub(crate) response: Result<R, Denial>,
-}
-
-/// What a registration's client says about itself.
-#[derive(Clone, Debug)]
-pub(crate) struct RegistrationClient {
-    /// The kind of authenticator that was used, if the client tells.
-    pub(crate) attachment: Option<AuthenticatorAttachment>,
-    pub(crate) user_agent: String,
+    pub(crate) caller: Caller,
 }
 
 impl Passkeys {
@@ -71,6 +67,7 @@ impl Passkeys {
         app: App,
         transaction_id: TransactionId,
         attachment: Option<AuthenticatorAttachment>,
+        caller: Caller,
     ) -> Result<Started, Failure> {
         let draw = self.draw_start();
         let new_user_id = UserId::random(&self.platform.entropy);
@@ -114,6 +111,7 @@ impl Passkeys {
                     ..draw.handshake(&app, Ceremony::Registration)
                 };
                 handshakes::insert(tx, &app.id, &handshake).await?;
+                events::start(tx, &app.id, &handshake, Some(&user), &caller).await?;
                 let display_name = transaction
                     .passkey_display_name
                     .as_deref()
@@ -129,6 +127,7 @@ impl Passkeys {
                     exclude: &exclude,
                     attachment,
                     user_verification: handshake.user_verification,
+                    attestation: webauthn::AttestationConveyance::None,
                 });
                 Ok(Started {
                     handshake_id: handshake.id,
@@ -145,6 +144,7 @@ impl Passkeys {
         &self,
         app: App,
         transaction_id: Option<TransactionId>,
+        caller: Caller,
     ) -> Result<Started, Failure> {
         let draw = self.draw_start();
         self.platform
@@ -154,6 +154,7 @@ impl Passkeys {
                 let lifetimes = &app.settings.lifetimes;
                 let mut handshake = draw.handshake(&app, Ceremony::Authentication);
                 let mut allow = None;
+                let mut known_user = None;
                 if let Some(transaction_id) = &transaction_id {
                     let transaction = transactions::start(
                         tx,
@@ -183,15 +184,17 @@ impl Passkeys {
                         return Err(Refusal::UserHasNoPasskeys.into());
                     }
                     handshake.transaction_id = Some(transaction_id.clone());
-                    handshake.user_id = Some(user.id);
+                    handshake.user_id = Some(user.id.clone());
                     handshake.allowed_devices = Some(devices);
                     handshake.expires_at_ms =
                         (now_ms + lifetimes.handshake_ms).min(transaction.expires_at_ms);
                     allow = Some(descriptors);
+                    known_user = Some(user);
                 } else {
                     handshake.expires_at_ms = now_ms + lifetimes.discoverable_handshake_ms;
                 }
                 handshakes::insert(tx, &app.id, &handshake).await?;
+                events::start(tx, &app.id, &handshake, known_user.as_ref(), &caller).await?;
                 let public_key = webauthn::authentication::options(&AuthenticationOptions {
                     rp_id: &handshake.rp_id,
                     challenge: &handshake.challenge,
@@ -209,18 +212,19 @@ impl Passkeys {
     }
 
     /// Finishes a registration: stores the device and gives the nonce.
+    /// `attachment` is the kind of authenticator that was used, if the client tells.
     pub(crate) async fn finish_registration(
         &self,
         app: App,
         finish: Finish<RegistrationResponse>,
-        client: RegistrationClient,
+        attachment: Option<AuthenticatorAttachment>,
     ) -> Result<SecretString, Failure> {
         let device_id = DeviceId::random(&self.platform.entropy);
         let judge = async move |tx: &mut Tx,
                                 attempt: &Attempt<RegistrationResponse>,
                                 handshake: &Handshake,
                                 response: &RegistrationResponse| {
-            register(tx, attempt, handshake, response, &device_id, &client).await
+            register(tx, attempt, handshake, response, &device_id, attachment).await
         };
         self.finish(Ceremony::Registration, app, finish, judge)
             .await
@@ -236,7 +240,7 @@ impl Passkeys {
             .await
     }
 
-    /// Runs a finish to its end: a nonce, or a refusal whose reason is logged.
+    /// Runs a finish to its end: a nonce, or a refusal whose reason is recorded and logged.
     async fn finish<R: Send + Sync + 'static>(
         &self,
         ceremony: Ceremony,
@@ -253,6 +257,7 @@ impl Passkeys {
             app,
             finish,
             nonce_hash: nonces::hash(&self.platform.vault, nonce.expose_secret()),
+            spare_event_id: EventId::random(&self.platform.entropy),
             now_ms: self.platform.clock.now_ms(),
         });
         let judge = Arc::new(judge);
@@ -265,7 +270,10 @@ impl Passkeys {
                     async move |tx| match try_finish(tx, &shared, &*judge).await {
                         Ok(verified) => Ok(Ok(verified)),
                         // Committed: the handshake stays spent.
-                        Err(Stop::Denied(denied)) => Ok(Err(denied)),
+                        Err(Stop::Denied(denied)) => {
+                            shared.record_denial(tx, &denied).await?;
+                            Ok(Err(denied))
+                        }
                         Err(Stop::Interrupted(interrupted)) => Err(interrupted),
                     },
                 )
@@ -331,19 +339,37 @@ struct Attempt<R> {
     app: App,
     finish: Finish<R>,
     nonce_hash: [u8; 32],
+    /// For a denial that no started event is waiting for.
+    spare_event_id: EventId,
     now_ms: i64,
 }
 
 impl<R> Attempt<R> {
-    /// What the client is told. The reason itself goes to the log only.
+    fn is_discoverable(&self) -> bool {
+        self.finish.transaction == TransactionClaim::Missing
+    }
+
+    async fn record_denial(&self, tx: &mut Tx, denied: &Denied) -> Result<(), Fault> {
+        let failed = Failed {
+            event_id: &self.spare_event_id,
+            handshake_id: &self.finish.handshake_id,
+            event_type: EventType::of(self.ceremony, self.is_discoverable()),
+            failure_code: denied.denial.reason(),
+            proved: denied.proved.as_ref(),
+            caller: &self.finish.caller,
+            now_ms: self.now_ms,
+        };
+        events::fail(tx, &self.app.id, &failed).await
+    }
+
+    /// What the client is told. The reason itself goes to the event and the log only.
     fn refuse(&self, denied: Denied) -> Refusal {
         let app_id = self.app.id.as_str();
         let ceremony = self.ceremony.as_str();
         let reason = denied.denial.reason();
         tracing::info!(app_id, ceremony, reason, "ceremony denied");
         denied.refusal.unwrap_or_else(|| {
-            let is_discoverable = self.finish.transaction == TransactionClaim::Missing;
-            Refusal::of_denial(self.ceremony, is_discoverable, denied.denial)
+            Refusal::of_denial(self.ceremony, self.is_discoverable(), denied.denial)
         })
     }
 
@@ -374,6 +400,8 @@ enum Stop {
 struct Denied {
     denial: Denial,
     refusal: Option<Refusal>,
+    /// Whose credential it was, when the denial came after its signature verified.
+    proved: Option<Proved>,
 }
 
 enum Interrupted {
@@ -399,6 +427,7 @@ impl Stop {
         Stop::Denied(Denied {
             denial,
             refusal: Some(refusal),
+            proved: None,
         })
     }
 }
@@ -408,6 +437,7 @@ impl From<Denial> for Stop {
         Stop::Denied(Denied {
             denial,
             refusal: None,
+            proved: None,
         })
     }
 }
@@ -460,6 +490,14 @@ async fn try_finish<R>(
         return Err(Stop::OVERTAKEN);
     }
     nonces::issue(tx, app, attempt.nonce_hash, &verified.finished).await?;
+    events::complete(
+        tx,
+        &app.id,
+        &handshake.id,
+        &verified.finished,
+        verified.counter_not_increased,
+    )
+    .await?;
     Ok(verified)
 }
 
@@ -469,7 +507,7 @@ async fn register(
     handshake: &Handshake,
     response: &RegistrationResponse,
     device_id: &DeviceId,
-    client: &RegistrationClient,
+    attachment: Option<AuthenticatorAttachment>,
 ) -> Result<Verified, Stop> {
     let app = &attempt.app;
     let user_id = handshake
@@ -487,6 +525,8 @@ async fn register(
             user_verification: handshake.user_verification,
             algorithms: &handshake.algorithms,
             conditional: false,
+            attestation: &webauthn::AttestationPolicy::None,
+            now_ms: attempt.now_ms,
         },
         response,
     )?;
@@ -495,14 +535,14 @@ async fn register(
         user_id: &user.id,
         rp_id: &handshake.rp_id,
         credential: &registration.credential,
-        attachment: client.attachment.or(handshake.attachment),
-        user_agent: &client.user_agent,
+        attachment: attachment.or(handshake.attachment),
+        user_agent: &attempt.finish.caller.user_agent,
         now_ms: attempt.now_ms,
     };
     if !devices::insert(tx, &app.id, &device).await? {
         return Err(Denial::CredentialAlreadyRegistered.into());
     }
-    if !users::activate(tx, &app.id, &user.id, attempt.now_ms).await? {
+    if !users::record_registration(tx, &app.id, &user.id, attempt.now_ms).await? {
         return Err(Stop::OVERTAKEN);
     }
     Ok(Verified {
@@ -554,8 +594,18 @@ async fn authenticate(
             Fault::new(format!("the stored key of device {} is damaged", device.id)).into(),
         );
     }
+    let known = device.zip(user);
+    let proved = proved_by(known.as_ref(), &facts);
     let (device, user, facts) =
-        judge_authentication(handshake, device.zip(user), response.user_handle(), facts)?;
+        judge_authentication(handshake, known, response.user_handle(), facts).map_err(
+            |denial| {
+                Stop::Denied(Denied {
+                    denial,
+                    refusal: None,
+                    proved,
+                })
+            },
+        )?;
     if !devices::record_login(tx, &app.id, &device, &facts, attempt.now_ms).await?
         || !users::record_login(tx, &app.id, &user.id, attempt.now_ms).await?
     {
@@ -572,6 +622,22 @@ async fn authenticate(
             finished_at_ms: attempt.now_ms,
         },
         counter_not_increased: facts.counter_not_increased,
+    })
+}
+
+/// Whose credential has signed. An event names nobody for less: else anyone who
+/// knows a credential id could fill somebody's history.
+fn proved_by(
+    known: Option<&(Device, User)>,
+    facts: &Result<Authentication, Denial>,
+) -> Option<Proved> {
+    let (device, user) = known?;
+    // The counter is looked at after the signature (steps 21 and 22).
+    let has_signed = matches!(facts, Ok(_) | Err(Denial::CounterNotIncreased));
+    has_signed.then(|| Proved {
+        user_id: user.id.clone(),
+        external_id: user.external_id.clone(),
+        device_id: device.id.clone(),
     })
 }
 

@@ -2,22 +2,135 @@
 //! were used.
 
 use platform::{Fault, Row, Tx, values};
+use serde::{Deserialize, Serialize};
 use webauthn::{
-    Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor,
+    Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor, aaguid,
 };
 
 use crate::{
-    AppId,
-    ids::{DeviceId, UserId},
-    stored,
+    AppId, DeviceId, Failure, Passkeys, Refusal, UserId, caller::browser_on_system, stored, users,
 };
 
-/// A stored credential and whose it is.
+/// A stored credential: whose it is, where it came from, when it was used.
 #[derive(Clone, Debug)]
-pub(crate) struct Device {
-    pub(crate) id: DeviceId,
-    pub(crate) user_id: UserId,
-    pub(crate) credential: Credential,
+pub struct Device {
+    /// Identifies it; distinct from the credential id.
+    pub id: DeviceId,
+    /// Whose it is.
+    pub user_id: UserId,
+    /// The RP ID that it was made under and is offered under.
+    pub rp_id: String,
+    /// What authentications are verified with.
+    pub credential: Credential,
+    /// The kind of authenticator, as the client or the options of its registration said.
+    pub attachment: Option<AuthenticatorAttachment>,
+    /// Of the browser or app that registered it.
+    pub user_agent: String,
+    /// How many authentications verified with it.
+    pub usage_count: i64,
+    /// When it was registered.
+    pub created_at_ms: i64,
+    /// When anything of this record last changed.
+    pub updated_at_ms: i64,
+    /// When it was last used; until then the time of creation.
+    pub last_login_at_ms: i64,
+}
+
+/// What people call the kind of a device (passkey-flex section b.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceType {
+    /// Synced between devices of its user.
+    Passkey,
+    /// Bound to one authenticator that goes from machine to machine.
+    SecurityKey,
+    /// Bound to one machine.
+    Platform,
+}
+
+impl Device {
+    /// What to call it: the passkey provider or model by its AAGUID, else the
+    /// browser and system that it was registered from, else `Passkey`. A hint
+    /// for people; the client could have claimed any of it.
+    pub fn friendly_name(&self) -> String {
+        aaguid::name(&self.credential.aaguid)
+            .map(str::to_owned)
+            .or_else(|| browser_on_system(&self.user_agent))
+            .unwrap_or_else(|| "Passkey".into())
+    }
+
+    /// Its kind, by what its authenticator said.
+    pub fn device_type(&self) -> DeviceType {
+        if self.credential.backup_eligible == Some(true) {
+            DeviceType::Passkey
+        } else if self.attachment == Some(AuthenticatorAttachment::CrossPlatform) {
+            DeviceType::SecurityKey
+        } else {
+            DeviceType::Platform
+        }
+    }
+}
+
+impl Passkeys {
+    /// The devices of a user, the oldest first.
+    pub async fn list_devices(
+        &self,
+        app_id: &AppId,
+        user_id: &UserId,
+    ) -> Result<Vec<Device>, Failure> {
+        let (app_id, user_id) = (app_id.clone(), user_id.clone());
+        self.platform
+            .db
+            .read(async move |tx| {
+                if users::find(tx, &app_id, &user_id).await?.is_none() {
+                    return Err(Refusal::UserNotFound.into());
+                }
+                Ok(list(tx, &app_id, &user_id).await?)
+            })
+            .await
+    }
+
+    /// Deletes a device of a user: from now on no ceremony knows its credential,
+    /// and nonces it earned verify no more. The user stays, even without devices.
+    pub async fn revoke_device(
+        &self,
+        app_id: &AppId,
+        user_id: &UserId,
+        id: &DeviceId,
+    ) -> Result<(), Failure> {
+        let (app_id, user_id, id) = (app_id.clone(), user_id.clone(), id.clone());
+        self.platform
+            .db
+            .write(async move |tx| {
+                let deleted = tx
+                    .execute(
+                        "DELETE FROM passkeys_devices
+                         WHERE app_id = $1 AND user_id = $2 AND id = $3",
+                        values![&app_id, &user_id, &id],
+                    )
+                    .await?;
+                if deleted == 1 {
+                    return Ok(());
+                }
+                Err(match users::find(tx, &app_id, &user_id).await? {
+                    Some(_) => Refusal::DeviceNotFound.into(),
+                    None => Failure::from(Refusal::UserNotFound),
+                })
+            })
+            .await
+    }
+}
+
+macro_rules! select_devices {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, user_id, rp_id, credential_id, public_key, algorithm, sign_count, aaguid,
+                    transports, backup_eligible, backed_up, requires_user_verification, attachment,
+                    user_agent, usage_count, created_at_ms, updated_at_ms, last_login_at_ms
+             FROM passkeys_devices WHERE ",
+            $where
+        )
+    };
 }
 
 /// A device to be stored.
@@ -30,7 +143,7 @@ pub(crate) struct NewDevice<'a> {
     pub(crate) credential: &'a Credential,
     /// The kind of authenticator, as the client said or as the options demanded.
     pub(crate) attachment: Option<AuthenticatorAttachment>,
-    /// Of the browser or app, at most [`USER_AGENT_CHARACTERS_MAX`] characters of it.
+    /// Of the browser or app.
     pub(crate) user_agent: &'a str,
     pub(crate) now_ms: i64,
 }
@@ -43,12 +156,6 @@ pub(crate) async fn insert(
     device: &NewDevice<'_>,
 ) -> Result<bool, Fault> {
     let credential = device.credential;
-    let user_agent: String = device
-        .user_agent
-        .chars()
-        .filter(|character| *character != '\0')
-        .take(USER_AGENT_CHARACTERS_MAX)
-        .collect();
     let inserted = tx
         .execute(
             "INSERT INTO passkeys_devices (
@@ -75,7 +182,7 @@ pub(crate) async fn insert(
                 credential.backed_up,
                 credential.requires_user_verification,
                 device.attachment.map(stored::word),
-                user_agent,
+                device.user_agent,
                 device.now_ms,
             ],
         )
@@ -91,16 +198,41 @@ pub(crate) async fn find_by_credential_id(
     credential_id: &[u8],
 ) -> Result<Option<Device>, Fault> {
     tx.row(
-        "SELECT id, user_id, credential_id, public_key, algorithm, sign_count, aaguid, transports,
-                backup_eligible, backed_up, requires_user_verification
-         FROM passkeys_devices
-         WHERE app_id = $1 AND credential_id = $2 AND rp_id = $3",
+        select_devices!("app_id = $1 AND credential_id = $2 AND rp_id = $3"),
         values![app_id, credential_id, rp_id],
     )
     .await?
     .as_ref()
     .map(Device::from_row)
     .transpose()
+}
+
+/// The devices of a user under any RP ID, the oldest first.
+pub(crate) async fn list(
+    tx: &mut Tx,
+    app_id: &AppId,
+    user_id: &UserId,
+) -> Result<Vec<Device>, Fault> {
+    tx.rows(
+        select_devices!("app_id = $1 AND user_id = $2 ORDER BY created_at_ms, LOWER(id), id"),
+        values![app_id, user_id],
+    )
+    .await?
+    .iter()
+    .map(Device::from_row)
+    .collect()
+}
+
+pub(crate) async fn delete_of_user(
+    tx: &mut Tx,
+    app_id: &AppId,
+    user_id: &UserId,
+) -> Result<u64, Fault> {
+    tx.execute(
+        "DELETE FROM passkeys_devices WHERE app_id = $1 AND user_id = $2",
+        values![app_id, user_id],
+    )
+    .await
 }
 
 /// The credentials that a user has under `rp_id`, as options name them, the oldest first.
@@ -184,6 +316,7 @@ impl Device {
         Ok(Device {
             id: row.get("id")?,
             user_id: row.get("user_id")?,
+            rp_id: row.get("rp_id")?,
             credential: Credential {
                 id: row.get("credential_id")?,
                 public_key: row.get("public_key")?,
@@ -199,8 +332,83 @@ impl Device {
                 backed_up: row.get("backed_up")?,
                 requires_user_verification: row.get("requires_user_verification")?,
             },
+            attachment: stored::optional_word_of(row, "attachment")?,
+            user_agent: row.get("user_agent")?,
+            usage_count: row.get("usage_count")?,
+            created_at_ms: row.get("created_at_ms")?,
+            updated_at_ms: row.get("updated_at_ms")?,
+            last_login_at_ms: row.get("last_login_at_ms")?,
         })
     }
 }
 
-const USER_AGENT_CHARACTERS_MAX: usize = 512;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(change: impl FnOnce(&mut Device)) -> Device {
+        let entropy = platform::Entropy::seeded(1);
+        let mut device = Device {
+            id: DeviceId::random(&entropy),
+            user_id: UserId::random(&entropy),
+            rp_id: "example.com".into(),
+            credential: Credential {
+                id: vec![1],
+                public_key: vec![],
+                algorithm: Algorithm::Es256,
+                sign_count: 0,
+                aaguid: [0; 16],
+                transports: vec![],
+                backup_eligible: None,
+                backed_up: false,
+                requires_user_verification: false,
+            },
+            attachment: None,
+            user_agent: String::new(),
+            usage_count: 0,
+            created_at_ms: 0,
+            updated_at_ms: 0,
+            last_login_at_ms: 0,
+        };
+        change(&mut device);
+        device
+    }
+
+    #[test]
+    fn a_device_is_called_by_its_provider_or_its_browser_or_passkey() {
+        let bitwarden = 0xd548_826e_79b4_db40_a3d8_1111_6f7e_8349_u128.to_be_bytes();
+        let browser = "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0";
+        for (aaguid, user_agent, name) in [
+            (bitwarden, browser, "Bitwarden"),
+            ([0; 16], browser, "Firefox on Linux"),
+            ([9; 16], browser, "Firefox on Linux"),
+            ([0; 16], "Firefox", "Passkey"),
+            ([0; 16], "", "Passkey"),
+        ] {
+            let device = device(|device| {
+                device.credential.aaguid = aaguid;
+                device.user_agent = user_agent.into();
+            });
+            assert_eq!(device.friendly_name(), name);
+        }
+    }
+
+    #[test]
+    fn the_type_of_a_device_is_what_its_authenticator_said() {
+        use AuthenticatorAttachment::{CrossPlatform, Platform};
+        for (backup_eligible, attachment, expected) in [
+            (Some(true), Some(CrossPlatform), DeviceType::Passkey),
+            (Some(true), None, DeviceType::Passkey),
+            (Some(false), Some(CrossPlatform), DeviceType::SecurityKey),
+            (None, Some(CrossPlatform), DeviceType::SecurityKey),
+            (Some(false), Some(Platform), DeviceType::Platform),
+            (Some(false), None, DeviceType::Platform),
+        ] {
+            let device = device(|device| {
+                device.credential.backup_eligible = backup_eligible;
+                device.attachment = attachment;
+            });
+            assert_eq!(device.device_type(), expected);
+        }
+    }
+}

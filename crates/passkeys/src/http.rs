@@ -1,6 +1,6 @@
 //! The Passkey Flex service over HTTP: its routes, all on one screen.
 //!
-//! Every path exists with and without a trailing slash, and none redirects,
+//! Every path (but one that deletes) exists with and without a trailing slash, and none redirects,
 //! because clients differ in what they do with a redirected POST (passkey-flex
 //! section b.1). Whatever else lies under `/v1` answers in the contract's error
 //! shape too.
@@ -9,12 +9,14 @@ mod body;
 mod browser;
 mod error;
 mod management;
+mod query;
+mod wire;
 
 use axum::{
     Router,
     middleware::from_fn_with_state,
     response::Response,
-    routing::{MethodRouter, any, post},
+    routing::{MethodRouter, any, delete, get, patch, post},
 };
 
 use crate::Passkeys;
@@ -38,7 +40,37 @@ impl Passkeys {
                 "/v1/apps/{app_id}/authenticate/verify",
                 post(management::verify_nonce),
             ),
-        ]);
+            ("/v1/apps/{app_id}", get(management::get_app)),
+            ("/v1/apps/{app_id}/users", get(management::list_users)),
+            ("/v1/apps/{app_id}/users/{user_id}", get(management::get_user)),
+            (
+                "/v1/apps/{app_id}/users/{user_id}/activate",
+                patch(management::activate_user),
+            ),
+            (
+                "/v1/apps/{app_id}/users/{user_id}/deactivate",
+                patch(management::deactivate_user),
+            ),
+            (
+                "/v1/apps/{app_id}/users/{user_id}/devices",
+                get(management::list_devices),
+            ),
+            (
+                "/v1/apps/{app_id}/users/{user_id}/devices/{device_id}",
+                delete(management::revoke_device),
+            ),
+            ("/v1/apps/{app_id}/events", get(management::list_events)),
+            (
+                "/v1/apps/{app_id}/events/{event_id}",
+                get(management::get_event),
+            ),
+        ])
+        // Without the trailing slash only: a client that is told to revoke the device ".." asks to
+        // delete ".../users/{user_id}/" after it has shortened the path.
+        .route(
+            "/v1/apps/{app_id}/users/{user_id}",
+            delete(management::delete_user),
+        );
         let browser = routes([
             (
                 "/v1/apps/{app_id}/register/transactions/webauthn/start",

@@ -47,8 +47,7 @@ macro_rules! ids {
     )*};
 }
 
-/// Ids that arrive from outside. Users and devices are not among them: an
-/// imported one may have an id of any form.
+/// Ids that arrive from outside and are always of our making.
 macro_rules! ids_from_outside {
     ($($name:ident)*) => {$(
         impl $name {
@@ -76,9 +75,38 @@ ids! {
     TransactionId;
     /// Names one run of a ceremony.
     HandshakeId;
+    /// Identifies an event.
+    EventId;
 }
 
-ids_from_outside! { AppId TransactionId HandshakeId }
+ids_from_outside! { AppId TransactionId HandshakeId EventId }
+
+/// Ids that arrive from outside and may have been imported: any text of 1 to 64 bytes.
+macro_rules! ids_of_any_form {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// Reads an id; nothing when the text cannot be one. Whether it
+            /// belongs to something is another question.
+            pub fn parse(text: &str) -> Option<$name> {
+                // PostgreSQL holds no NUL in a text.
+                let well_formed =
+                    (1..=ANY_FORM_BYTES_MAX).contains(&text.len()) && !text.contains('\0');
+                well_formed.then(|| $name(text.to_owned()))
+            }
+        }
+    )*};
+}
+
+ids_of_any_form! { UserId DeviceId }
+
+/// The event of a ceremony has the id of its handshake, so that a finish finds it.
+impl From<&HandshakeId> for EventId {
+    fn from(id: &HandshakeId) -> EventId {
+        EventId(id.0.clone())
+    }
+}
+
+const ANY_FORM_BYTES_MAX: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +127,16 @@ mod tests {
             "ääääääääääää",
         ] {
             assert_eq!(TransactionId::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_imported_id_has_1_to_64_bytes_and_no_nul() {
+        for text in ["a", "dev/1", "ä b", &"a".repeat(64)] {
+            assert_eq!(UserId::parse(text).unwrap().as_str(), text);
+        }
+        for text in ["", "a\0", &"a".repeat(65), &"ä".repeat(33)] {
+            assert_eq!(UserId::parse(text), None, "{text:?}");
         }
     }
 }

@@ -5,8 +5,9 @@
 //! The map: `apps` and their `api_keys`; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
-//! `nonces` prove a finished ceremony. `http` is the door, `refusal` every way to
-//! say no.
+//! `events` tell what happened; `nonces` prove a finished ceremony. `listing` is
+//! what lists can be asked for, `caller` who asked. `http` is the door, `refusal`
+//! every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -14,11 +15,14 @@
 
 mod api_keys;
 mod apps;
+mod caller;
 mod ceremonies;
 mod devices;
+mod events;
 mod handshakes;
 mod http;
 mod ids;
+mod listing;
 mod nonces;
 mod refusal;
 mod stored;
@@ -27,8 +31,11 @@ mod users;
 
 pub use api_keys::{ApiKey, NewApiKey};
 pub use apps::{App, AppSettings, Lifetimes, NewApp};
-pub use ids::{ApiKeyId, AppId};
+pub use devices::{Device, DeviceType};
+pub use events::{Event, EventPage, EventQuery, EventType};
+pub use ids::{ApiKeyId, AppId, DeviceId, EventId, TransactionId, UserId};
 pub use refusal::{Failure, Refusal};
+pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 
 use platform::{Fault, Platform, values};
 
@@ -36,6 +43,8 @@ use platform::{Fault, Platform, values};
 #[derive(Clone, Debug)]
 pub struct Passkeys {
     platform: Platform,
+    /// Without a slash at the end.
+    public_url: Option<String>,
 }
 
 /// How many expired rows [`Passkeys::sweep`] deleted.
@@ -47,12 +56,25 @@ pub struct Swept {
     pub handshakes: u64,
     /// Nonces that nobody redeemed.
     pub nonces: u64,
+    /// Events older than their app keeps them.
+    pub events: u64,
 }
 
 impl Passkeys {
     /// The product on `platform`, whose database has the current schema.
     pub fn new(platform: Platform) -> Passkeys {
-        Passkeys { platform }
+        Passkeys {
+            platform,
+            public_url: None,
+        }
+    }
+
+    /// The same product, which knows where clients reach it (`https://host[:port]`),
+    /// so that the links of lists lead there. Without it they lead to
+    /// `http://` and the host that the request named.
+    pub fn with_public_url(mut self, public_url: &str) -> Passkeys {
+        self.public_url = Some(public_url.trim_end_matches('/').to_owned());
+        self
     }
 
     /// Deletes what has expired, in batches small enough not to be felt by requests.
@@ -72,6 +94,7 @@ impl Passkeys {
                 .delete_expired(handshakes::DELETE_EXPIRED, remembered_ms)
                 .await?,
             nonces: self.delete_expired(nonces::DELETE_EXPIRED, now_ms).await?,
+            events: self.delete_expired(events::DELETE_EXPIRED, now_ms).await?,
         })
     }
 

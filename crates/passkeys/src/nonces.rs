@@ -71,7 +71,7 @@ impl Passkeys {
     /// Redeems a nonce. Of any number of redeemers one gets the ceremony: the
     /// row is deleted by the statement that reads it. A nonce of another app is
     /// left for that app. A user deactivated or deleted since then has no valid
-    /// nonce.
+    /// nonce, and neither has a device revoked since then.
     pub(crate) async fn redeem_nonce(
         &self,
         app_id: &AppId,
@@ -92,6 +92,11 @@ impl Passkeys {
                            WHERE u.app_id = passkeys_nonces.app_id
                              AND u.id = passkeys_nonces.user_id
                              AND u.status = 'active'
+                       )
+                       AND EXISTS (
+                           SELECT 1 FROM passkeys_devices AS d
+                           WHERE d.app_id = passkeys_nonces.app_id
+                             AND d.id = passkeys_nonces.device_id
                        )
                      RETURNING ceremony, transaction_id, user_id, external_id, device_id,
                                user_verified, issued_at_ms",

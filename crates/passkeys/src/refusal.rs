@@ -28,9 +28,15 @@ pub enum Refusal {
     /// The user is deactivated.
     #[error("The user is deactivated, so no transaction can be created.")]
     CannotCreateTransaction,
-    /// No user of this external id, or not any more.
+    /// No user of this id or external id, or not any more.
     #[error("There is no such user.")]
     UserNotFound,
+    /// The user has no device of this id.
+    #[error("The user has no such device.")]
+    DeviceNotFound,
+    /// No event of this id.
+    #[error("There is no such event.")]
+    EventNotFound,
     /// The user has no device to authenticate with.
     #[error("The user has no passkeys.")]
     UserHasNoPasskeys,

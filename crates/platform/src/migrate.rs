@@ -24,6 +24,14 @@ const MIGRATIONS: &[Migration] = &[
         "0004_pools",
         include_str!("../../../migrations/0004_pools.sql"),
     ),
+    (
+        "0005_passkeys_events",
+        include_str!("../../../migrations/0005_passkeys_events.sql"),
+    ),
+    (
+        "0006_passkeys_import",
+        include_str!("../../../migrations/0006_passkeys_import.sql"),
+    ),
 ];
 
 /// Brings the schema up to date. Safe when several processes start at once:

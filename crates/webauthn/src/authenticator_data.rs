@@ -101,6 +101,10 @@ impl Header {
         }
     }
 
+    pub(crate) fn rp_id_hash(&self) -> &[u8; 32] {
+        &self.rp_id_hash
+    }
+
     pub(crate) fn is_user_present(&self) -> bool {
         self.has(flag::USER_PRESENT)
     }

@@ -11,7 +11,7 @@ use minicbor::decode::{Decoder, Error};
 /// Deepest nesting that is read; an attestation statement of the standard needs four.
 const NESTING_MAX: usize = 16;
 
-/// Most entries of one map; a COSE key or attestation object has fewer than ten.
+/// Most entries of one map or array; a COSE key or attestation object has fewer than ten.
 const ENTRIES_MAX: usize = 64;
 
 /// The input is not CBOR of the wanted shape.
@@ -31,6 +31,8 @@ pub(crate) enum Value<'b> {
     Int(i128),
     Bytes(&'b [u8]),
     Text(&'b str),
+    /// An array, well formed, still encoded; read it with [`byte_strings`].
+    Array(&'b [u8]),
     /// A map, well formed, still encoded; read it with [`Map::read`].
     Map(&'b [u8]),
     Other,
@@ -85,6 +87,23 @@ impl<'b> Map<'b> {
     }
 }
 
+/// Reads `bytes` as exactly one array of byte strings.
+pub(crate) fn byte_strings(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
+    let mut decoder = Decoder::new(bytes);
+    let length = decoder.array()?.ok_or(Malformed)?;
+    let mut strings = Vec::new();
+    for _ in 0..length {
+        if strings.len() == ENTRIES_MAX {
+            return Err(Malformed);
+        }
+        strings.push(decoder.bytes()?);
+    }
+    if decoder.position() != bytes.len() {
+        return Err(Malformed);
+    }
+    Ok(strings)
+}
+
 /// Splits `bytes` behind its first item, which is checked for well-formedness only.
 pub(crate) fn split_first(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
     let mut decoder = Decoder::new(bytes);
@@ -104,10 +123,14 @@ fn value<'b>(decoder: &mut Decoder<'b>) -> Result<Value<'b>, Malformed> {
     match decoder.datatype()? {
         Type::Bytes => Ok(Value::Bytes(decoder.bytes()?)),
         Type::String => Ok(Value::Text(decoder.str()?)),
-        Type::Map => {
+        kind @ (Type::Array | Type::Map) => {
             let start = decoder.position();
             skip(decoder, 1)?;
-            Ok(Value::Map(&decoder.input()[start..decoder.position()]))
+            let encoded = &decoder.input()[start..decoder.position()];
+            Ok(match kind {
+                Type::Array => Value::Array(encoded),
+                _ => Value::Map(encoded),
+            })
         }
         kind if is_int(kind) => Ok(Value::Int(decoder.int()?.into())),
         _ => {
@@ -276,6 +299,32 @@ mod tests {
             assert_eq!(Map::read(bytes).unwrap_err(), Malformed, "{what}");
         }
         assert!(Map::read(&nested(&[0x81], 15, &[])).is_ok());
+    }
+
+    #[test]
+    fn an_array_of_byte_strings_is_read_whole_or_not_at_all() {
+        let array = |items: Vec<Item>| Item::Array(items).encode();
+        let bytes = Item::Map(vec![(
+            Item::Int(1),
+            Item::Array(vec![Item::Bytes(vec![7]), Item::Bytes(vec![])]),
+        )])
+        .encode();
+        let map = Map::read(&bytes).unwrap();
+        let Some(Value::Array(encoded)) = map.label(1) else {
+            panic!("not an array");
+        };
+        assert_eq!(byte_strings(encoded), Ok(vec![&[7][..], &[]]));
+        for (what, bytes) in [
+            ("text", array(vec![Item::text("a")])),
+            ("a map", vec![0xa0]),
+            ("cut short", vec![0x82, 0x40]),
+            ("a byte behind", vec![0x80, 0x00]),
+            ("65 strings", array(vec![Item::Bytes(vec![]); 65])),
+            ("2^64-1 strings", [&[0x9b][..], &[0xff; 8]].concat()),
+            ("indefinite", vec![0x9f, 0x40, 0xff]),
+        ] {
+            assert_eq!(byte_strings(&bytes), Err(Malformed), "{what}");
+        }
     }
 
     #[test]

@@ -65,6 +65,16 @@ impl TryFrom<i64> for Algorithm {
     }
 }
 
+/// The algorithm of a COSE_Key, judged as a registration judges it: for a key that comes from elsewhere.
+///
+/// [`Denial::PublicKeyMalformed`], [`Denial::PublicKeyWeak`], or [`Denial::AlgorithmNotOffered`] when this crate
+/// does not verify signatures of its algorithm.
+pub fn check_public_key(cose_key: &[u8]) -> Result<Algorithm, Denial> {
+    let key = CoseKey::read(cose_key)?;
+    let algorithm = key.algorithm().ok_or(Denial::AlgorithmNotOffered)?;
+    key.public_key(algorithm).map(|_| algorithm)
+}
+
 /// A COSE_Key whose algorithm is known and whose parameters are not yet judged.
 #[derive(Debug)]
 pub(crate) struct CoseKey<'b> {
@@ -102,6 +112,23 @@ impl<'b> CoseKey<'b> {
             Algorithm::EdDsa => self.ed25519(),
             Algorithm::Rs256 => self.rsa(),
         }
+    }
+
+    /// The numbers of the key, for a comparison with the same key in another wrapping.
+    pub(crate) fn numbers(&self, algorithm: Algorithm) -> KeyNumbers {
+        let labels: &[i128] = match algorithm {
+            Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 => &[label::X, label::Y],
+            Algorithm::EdDsa => &[label::X],
+            Algorithm::Rs256 => &[label::N, label::E],
+        };
+        let numbers: Vec<_> = labels
+            .iter()
+            .filter_map(|label| match self.map.label(*label) {
+                Some(Value::Bytes(number)) => Some(number),
+                _ => None,
+            })
+            .collect();
+        KeyNumbers::new(algorithm, &numbers)
     }
 
     fn ec2(
@@ -195,6 +222,44 @@ impl PublicKey {
         self.0
             .verify_sig(message, signature)
             .map_err(|_| Denial::SignatureBad)
+    }
+}
+
+/// What a public key is made of: the kind of key, and its numbers in the order in which COSE has them.
+///
+/// A key that comes twice in one registration, as COSE_Key and in a certificate or a TPM's structure, is compared by
+/// this and never by the bytes around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyNumbers {
+    /// Names the curve or kind of the key.
+    pub(crate) algorithm: Algorithm,
+    /// Big-endian, without leading zeros.
+    numbers: Vec<Vec<u8>>,
+}
+
+impl KeyNumbers {
+    pub(crate) fn new(algorithm: Algorithm, numbers: &[&[u8]]) -> Self {
+        Self {
+            algorithm,
+            numbers: numbers
+                .iter()
+                .map(|number| without_leading_zeros(number).to_vec())
+                .collect(),
+        }
+    }
+
+    /// The point of a key on P-256, uncompressed; `None` for any other key.
+    pub(crate) fn p256_point(&self) -> Option<[u8; 65]> {
+        let (Algorithm::Es256, [x, y]) = (self.algorithm, &self.numbers[..]) else {
+            return None;
+        };
+        let mut point = [0; 65];
+        point[0] = SEC1_UNCOMPRESSED;
+        let x_start = 33_usize.checked_sub(x.len())?;
+        let y_start = 65_usize.checked_sub(y.len())?;
+        point[x_start..33].copy_from_slice(x);
+        point[y_start..].copy_from_slice(y);
+        Some(point)
     }
 }
 
@@ -360,6 +425,24 @@ mod tests {
                 };
                 assert_eq!(verdict, expected, "{other:?} for {ours:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_key_from_elsewhere_is_judged_like_a_registered_one() {
+        for algorithm in ALL {
+            let mut key = SigningKey::from_seed(algorithm, "ours").cose_key();
+            assert_eq!(check_public_key(&key.encode()), Ok(algorithm));
+            key.set(Item::Int(1), Item::Int(9));
+            assert_eq!(
+                check_public_key(&key.encode()),
+                Err(Denial::PublicKeyMalformed)
+            );
+            key.set(Item::Int(3), Item::Int(-9));
+            assert_eq!(
+                check_public_key(&key.encode()),
+                Err(Denial::AlgorithmNotOffered)
+            );
         }
     }
 

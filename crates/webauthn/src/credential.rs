@@ -18,7 +18,7 @@ pub struct Credential {
     pub algorithm: Algorithm,
     /// The highest signature counter seen; synced passkeys always say 0.
     pub sign_count: u32,
-    /// The model of the authenticator; unproven, and all zero for many.
+    /// The model of the authenticator; all zero for many, and unproven unless an attestation says otherwise.
     pub aaguid: [u8; 16],
     /// How the authenticator can be reached, as the client said; unknown words are kept.
     pub transports: Vec<String>,

@@ -61,8 +61,20 @@ pub enum Denial {
     PublicKeyMalformed,
     /// The key is well formed and offers no security (r19).
     PublicKeyWeak,
-    /// The attestation statement does not have the form its format demands (r21).
+    /// Attestation was asked for, and the format of the statement is not one that is verified (r20).
+    AttestationFormatUnknown,
+    /// The attestation statement does not have the form its format demands, or does not fit what it attests (r21).
     AttestationMalformed,
+    /// The attestation statement is not signed by its key, or with an algorithm that is not verified (r21).
+    AttestationSignatureBad,
+    /// A certificate of the statement is out of date or not what its format demands (r21, r22).
+    AttestationCertificateBad,
+    /// Attestation was asked for, and nothing leads from the statement to a trust anchor (r22, r23).
+    AttestationUntrusted,
+    /// The model of the authenticator is not allowed here (r23).
+    ModelNotAllowed,
+    /// The model of the authenticator is known to be compromised (r23).
+    ModelCompromised,
 
     /// The credential id has no byte or more than 1023 (r24).
     CredentialIdBad,
@@ -120,7 +132,13 @@ impl Denial {
             Self::AlgorithmNotOffered => "algorithm_not_offered",
             Self::PublicKeyMalformed => "public_key_malformed",
             Self::PublicKeyWeak => "public_key_weak",
+            Self::AttestationFormatUnknown => "attestation_format_unknown",
             Self::AttestationMalformed => "attestation_malformed",
+            Self::AttestationSignatureBad => "attestation_signature_bad",
+            Self::AttestationCertificateBad => "attestation_certificate_bad",
+            Self::AttestationUntrusted => "attestation_untrusted",
+            Self::ModelNotAllowed => "model_not_allowed",
+            Self::ModelCompromised => "model_compromised",
             Self::CredentialIdBad => "credential_id_bad",
             Self::CredentialIdMismatch => "credential_id_mismatch",
             Self::CredentialAlreadyRegistered => "credential_already_registered",

@@ -3,7 +3,8 @@
 //! [`Authenticator::create`] and [`Authenticator::get`] answer the options of a ceremony the way an honest browser
 //! and authenticator would. What they give is not yet JSON but a forgery whose fields may all be changed; the
 //! signature is made last, over whatever they became. Broken bytes that no field can express go in whole
-//! ([`ClientData::raw`], [`ForgedRegistration::attestation_object`], [`ForgedAuthentication::signature`]).
+//! ([`ClientData::raw`], [`ForgedRegistration::attestation_object`], [`ForgedAuthentication::signature`]). Registrations
+//! carry no attestation until an [`Attester`](attestation::Attester) makes one.
 //!
 //! Everything here panics on misuse, as tests do. Keys, ids and models follow from a seed; only RSA keys and the
 //! nonces of ECDSA come from the operating system.
@@ -20,6 +21,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
 use crate::Algorithm;
+
+pub mod attestation;
 
 /// Bits of [`AuthenticatorData::flags`].
 pub mod flag {
@@ -627,14 +630,16 @@ fn head(out: &mut Vec<u8>, major: u8, argument: u64) {
     }
 }
 
-/// A DER element of fewer than 256 bytes.
+/// A DER element of fewer than 65536 bytes.
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).expect("short enough for one byte of length");
+    let length = u16::try_from(content.len()).expect("short enough for two bytes of length");
+    let [high, low] = length.to_be_bytes();
     let mut element = vec![tag];
-    if length >= 0x80 {
-        element.push(0x81);
+    match length {
+        0..0x80 => element.push(low),
+        0x80..0x100 => element.extend([0x81, low]),
+        _ => element.extend([0x82, high, low]),
     }
-    element.push(length);
     element.extend(content);
     element
 }

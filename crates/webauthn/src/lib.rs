@@ -6,10 +6,12 @@
 //!
 //! Verification follows [Web Authentication Level 3](https://www.w3.org/TR/webauthn-3/), sections 7.1 and 7.2;
 //! [`registration::verify`] and [`authentication::verify`] walk its numbered steps in its order.
-//! Attestation is not judged: a statement of any format is accepted and the credential is unattested.
+//! Attestation is judged only where [`AttestationPolicy::Direct`] asks for it; else a statement of any format is
+//! accepted and the credential is unattested.
 
 #![forbid(unsafe_code)]
 
+pub mod aaguid;
 mod attestation;
 pub mod authentication;
 mod authenticator_data;
@@ -25,11 +27,15 @@ pub mod registration;
 mod response;
 mod user_handle;
 
+pub use attestation::{
+    AndroidKeys, Attestation, AttestationConveyance, AttestationPolicy, AuthenticatorModel,
+    DirectAttestation, TrustAnchor, TrustAnchorError,
+};
 pub use authentication::{
     Authentication, AuthenticationOptions, AuthenticationResponse, CounterPolicy,
     ExpectedAuthentication,
 };
-pub use cose::Algorithm;
+pub use cose::{Algorithm, check_public_key};
 pub use credential::{Credential, CredentialDescriptor};
 pub use denial::Denial;
 pub use origin::{OriginError, RelyingParty};

@@ -5,14 +5,14 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::attestation::AttestationObject;
+use crate::attestation::{self, AttestationObject, NewCredential};
 use crate::authenticator_data::Attested;
-use crate::client_data::ClientData;
+use crate::client_data::{self, ClientData};
 use crate::cose::CoseKey;
 use crate::response::{ResponseJson, member};
 use crate::{
-    Algorithm, Credential, CredentialDescriptor, Denial, RelyingParty, UserVerification,
-    encode_user_id,
+    Algorithm, Attestation, AttestationConveyance, AttestationPolicy, Credential,
+    CredentialDescriptor, Denial, RelyingParty, UserVerification, encode_user_id,
 };
 
 /// What the options of a registration are made from.
@@ -38,6 +38,8 @@ pub struct RegistrationOptions<'a> {
     pub attachment: Option<AuthenticatorAttachment>,
     /// Whether user verification is required.
     pub user_verification: UserVerification,
+    /// Whether an attestation statement is wanted, see [`AttestationPolicy::conveyance`].
+    pub attestation: AttestationConveyance,
 }
 
 /// The kind of authenticator ([section 5.4.5](https://www.w3.org/TR/webauthn-3/#enum-attachment)).
@@ -52,7 +54,7 @@ pub enum AuthenticatorAttachment {
 
 /// The `publicKey` object for `navigator.credentials.create()`, binary members as base64url.
 ///
-/// The credential must be discoverable, and no attestation is asked for.
+/// The credential must be discoverable.
 pub fn options(options: &RegistrationOptions<'_>) -> Value {
     let mut selection = json!({
         "residentKey": "required",
@@ -84,7 +86,7 @@ pub fn options(options: &RegistrationOptions<'_>) -> Value {
         "timeout": options.timeout_ms,
         "excludeCredentials": exclude,
         "authenticatorSelection": selection,
-        "attestation": "none",
+        "attestation": options.attestation,
         "extensions": {"credProps": true},
     })
 }
@@ -151,6 +153,10 @@ pub struct ExpectedRegistration<'a> {
     /// Whether the ceremony was started with conditional mediation, by our own record and not by the client's word.
     /// Only then may user presence be missing.
     pub conditional: bool,
+    /// What is demanded of the attestation.
+    pub attestation: &'a AttestationPolicy,
+    /// The time, in milliseconds since 1970: certificates of an attestation must be valid then.
+    pub now_ms: i64,
 }
 
 /// A verified registration. The caller still has to store it, which is where a known credential id shows.
@@ -162,8 +168,10 @@ pub struct Registration {
     pub user_present: bool,
     /// Whether the authenticator verified the user.
     pub user_verified: bool,
-    /// The format of the attestation statement, which was not judged: the credential is unattested.
+    /// The format of the attestation statement, as the client named it; proves nothing without `attestation`.
     pub attestation_format: String,
+    /// What the attestation proved; `None` where none was asked for: the credential is unattested.
+    pub attestation: Option<Attestation>,
     /// The allowed origin at which the ceremony ran.
     pub origin: String,
 }
@@ -191,7 +199,8 @@ pub fn verify(
     client_data.check_cross_origin(relying_party)?;
     // 11. The embedding page.
     client_data.check_top_origin(relying_party)?;
-    // 12. The hash of the client data is signed by attestation statements only, which are not judged.
+    // 12. The hash of the client data, which attestation statements sign.
+    let client_data_hash = client_data::hash(&response.client_data_json);
     // 13. Attestation object and authenticator data.
     let attestation = AttestationObject::parse(&response.attestation_object)?;
     let attested = Attested::parse(attestation.authenticator_data)?;
@@ -213,10 +222,20 @@ pub fn verify(
         .algorithm()
         .filter(|algorithm| expected.algorithms.contains(algorithm))
         .ok_or(Denial::AlgorithmNotOffered)?;
-    key.public_key(algorithm)?;
-    // 20, 21. Attestation statement: its form.
-    attestation.check_statement()?;
-    // 22, 23. Trust in it: none is asked for, so every statement counts as none.
+    let public_key = key.public_key(algorithm)?;
+    // 20 to 23. Attestation statement, and trust in it.
+    let proof = attestation::verify(
+        expected.attestation,
+        &attestation,
+        &NewCredential {
+            authenticator_data: attestation.authenticator_data,
+            attested: &attested,
+            client_data_hash,
+            key: key.numbers(algorithm),
+            public_key: &public_key,
+        },
+        expected.now_ms,
+    )?;
     // 24. Length of the credential id, and (ours) not empty and the same that the JSON names.
     if !CREDENTIAL_ID_BYTES.contains(&attested.credential_id.len()) {
         return Err(Denial::CredentialIdBad);
@@ -236,6 +255,7 @@ pub fn verify(
         user_present: header.is_user_present(),
         user_verified: header.is_user_verified(),
         attestation_format: attestation.format.to_owned(),
+        attestation: proof,
         origin: client_data.into_origin(),
         credential: Credential {
             id: attested.credential_id.to_vec(),

@@ -1,15 +1,18 @@
 //! What a browser or app calls, without any credential: the app id and a
 //! transaction are the authority (passkey-flex section c).
 
+use std::{convert::Infallible, net::SocketAddr};
+
 use axum::{
     Extension, Json,
-    extract::{Path, Request, State, rejection::PathRejection},
+    extract::{ConnectInfo, FromRequestParts, Path, Request, State, rejection::PathRejection},
     http::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
             ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
             ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ORIGIN, USER_AGENT, VARY,
         },
+        request::Parts,
     },
     middleware::Next,
     response::{IntoResponse, Response},
@@ -21,10 +24,25 @@ use webauthn::{AuthenticationResponse, AuthenticatorAttachment, Denial, Registra
 use super::body::Object;
 use crate::{
     App, AppId, Failure, Passkeys, Refusal,
-    ceremonies::{Finish, RegistrationClient, Started},
+    caller::Caller,
+    ceremonies::{Finish, Started},
     handshakes::TransactionClaim,
     ids::{HandshakeId, TransactionId},
 };
+
+/// The address is that of the socket: `X-Forwarded-For` could say anything.
+impl FromRequestParts<Passkeys> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Passkeys) -> Result<Caller, Infallible> {
+        let address = parts
+            .extensions
+            .get()
+            .map(|ConnectInfo::<SocketAddr>(address)| address.ip());
+        let user_agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
+        Ok(Caller::new(address, user_agent.unwrap_or_default()))
+    }
+}
 
 /// Lets a request through to the app of its path, if its page may call, and puts
 /// the CORS headers on every answer, errors included (section c.9).
@@ -75,6 +93,7 @@ pub(super) async fn admit(
 pub(super) async fn start_registration(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<App>,
+    caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
     let transaction_id = transaction_id(body.text("transaction_id")?)?;
@@ -87,7 +106,7 @@ pub(super) async fn start_registration(
         })?),
     };
     let started = passkeys
-        .start_registration(app, transaction_id, attachment)
+        .start_registration(app, transaction_id, attachment, caller)
         .await?;
     Ok(started_answer(&started))
 }
@@ -96,20 +115,18 @@ pub(super) async fn start_registration(
 pub(super) async fn finish_registration(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<App>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
-    let finish = finish(&body, RegistrationResponse::from_json)?;
-    let user_agent = headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-    let client = RegistrationClient {
-        attachment: body
-            .member("handshake_response")
-            .and_then(|response| response.get("authenticatorAttachment"))
-            .and_then(Value::as_str)
-            .and_then(attachment_of),
-        user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
-    };
-    let nonce = passkeys.finish_registration(app, finish, client).await?;
+    let finish = finish(&body, caller, RegistrationResponse::from_json)?;
+    let attachment = body
+        .member("handshake_response")
+        .and_then(|response| response.get("authenticatorAttachment"))
+        .and_then(Value::as_str)
+        .and_then(attachment_of);
+    let nonce = passkeys
+        .finish_registration(app, finish, attachment)
+        .await?;
     Ok(nonce_answer(&nonce))
 }
 
@@ -117,13 +134,16 @@ pub(super) async fn finish_registration(
 pub(super) async fn start_authentication(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<App>,
+    caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
     let transaction_id = body
         .optional_text("transaction_id")?
         .map(transaction_id)
         .transpose()?;
-    let started = passkeys.start_authentication(app, transaction_id).await?;
+    let started = passkeys
+        .start_authentication(app, transaction_id, caller)
+        .await?;
     Ok(started_answer(&started))
 }
 
@@ -131,9 +151,10 @@ pub(super) async fn start_authentication(
 pub(super) async fn finish_authentication(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<App>,
+    caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
-    let finish = finish(&body, AuthenticationResponse::from_json)?;
+    let finish = finish(&body, caller, AuthenticationResponse::from_json)?;
     let nonce = passkeys.finish_authentication(app, finish).await?;
     Ok(nonce_answer(&nonce))
 }
@@ -162,6 +183,7 @@ fn preflight() -> Response {
 /// every further fault is left to the ceremony, which spends the handshake.
 fn finish<R>(
     body: &Object,
+    caller: Caller,
     response: impl FnOnce(&Value) -> Result<R, Denial>,
 ) -> Result<Finish<R>, Refusal> {
     let handshake_id =
@@ -177,6 +199,7 @@ fn finish<R>(
         handshake_id,
         transaction,
         response: response(body.member("handshake_response").unwrap_or(&Value::Null)),
+        caller,
     })
 }
 

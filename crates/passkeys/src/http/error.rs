@@ -66,6 +66,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::UserNotActive => (StatusCode::FORBIDDEN, "user_not_active"),
         Refusal::AppNotFound => (StatusCode::NOT_FOUND, "app_not_found"),
         Refusal::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
+        Refusal::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found"),
+        Refusal::EventNotFound => (StatusCode::NOT_FOUND, "event_not_found"),
         Refusal::TransactionNotFound => (StatusCode::NOT_FOUND, "transaction_not_found"),
         Refusal::UserHasNoPasskeys => (StatusCode::CONFLICT, "user_has_no_passkeys"),
     }

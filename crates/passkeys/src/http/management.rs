@@ -5,16 +5,17 @@
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, State},
+    extract::{FromRequestParts, Path, State, rejection::PathRejection},
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     response::{IntoResponse, Response},
 };
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::body::Object;
+use super::{body::Object, query::Query, wire};
 use crate::{
-    App, AppId, Failure, Passkeys, ids::TransactionId, transactions::DisplayName, users::ExternalId,
+    App, AppId, DeviceId, EventId, EventQuery, Failure, Passkeys, Refusal, UserDetails, UserId,
+    UserQuery, ids::TransactionId, transactions::DisplayName, users::ExternalId,
 };
 
 /// The app of the path, whose API key came with the request. A handler that asks
@@ -28,11 +29,9 @@ impl FromRequestParts<Passkeys> for Authorized {
         parts: &mut Parts,
         passkeys: &Passkeys,
     ) -> Result<Authorized, Failure> {
-        // A path that cannot be decoded names no app.
-        let app_id = Path::<String>::from_request_parts(parts, passkeys)
-            .await
-            .ok()
-            .and_then(|Path(text)| AppId::parse(&text));
+        // By position and not by name, because the rest of the path may hold
+        // further ids, or what cannot be decoded.
+        let app_id = parts.uri.path().split('/').nth(3).and_then(AppId::parse);
         Ok(Authorized(
             passkeys.authorize(app_id, bearer_token(parts)).await?,
         ))
@@ -80,9 +79,161 @@ pub(super) async fn verify_nonce(
         "transaction_id": finished.transaction_id,
         "device_id": finished.device_id,
         "user_verified": finished.user_verified,
-        "authenticated_at": wire_time(finished.finished_at_ms)?,
+        "authenticated_at": wire::time(finished.finished_at_ms)?,
     }))
     .into_response())
+}
+
+/// `GET /v1/apps/{app_id}` (section b.10).
+pub(super) async fn get_app(Authorized(app): Authorized) -> Result<Response, Failure> {
+    Ok(Json(json!({"app": wire::app(&app)?})).into_response())
+}
+
+/// `GET …/users` (section b.6).
+pub(super) async fn list_users(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    query: Query,
+) -> Result<Response, Failure> {
+    let page = passkeys
+        .list_users(&app.id, &UserQuery::parse(&query.pairs)?)
+        .await?;
+    let users: Vec<Value> = page
+        .users
+        .iter()
+        .map(|user| wire::user(user).map(Value::Object))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(json!({
+        "_links": query.links(page.page, page.limit, page.total, page.created_before_s),
+        "created_before": page.created_before_s,
+        "limit": page.limit,
+        "page": page.page,
+        "total_users": page.total,
+        "users": users,
+    }))
+    .into_response())
+}
+
+/// `GET …/users/{user_id}` (section b.7).
+pub(super) async fn get_user(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    let id = user_id(path)?;
+    let details = passkeys
+        .find_user(&app.id, &id)
+        .await?
+        .ok_or(Refusal::UserNotFound)?;
+    user_answer(&details)
+}
+
+/// `PATCH …/users/{user_id}/activate` (section b.9).
+pub(super) async fn activate_user(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    user_answer(&passkeys.activate_user(&app.id, &user_id(path)?).await?)
+}
+
+/// `PATCH …/users/{user_id}/deactivate` (section b.9).
+pub(super) async fn deactivate_user(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    user_answer(&passkeys.deactivate_user(&app.id, &user_id(path)?).await?)
+}
+
+/// `DELETE …/users/{user_id}` (section b.9).
+pub(super) async fn delete_user(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    passkeys.delete_user(&app.id, &user_id(path)?).await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// `GET …/users/{user_id}/devices` (section b.8).
+pub(super) async fn list_devices(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    let devices = passkeys.list_devices(&app.id, &user_id(path)?).await?;
+    Ok(Json(json!({"devices": wire::devices(&devices)?})).into_response())
+}
+
+/// `DELETE …/users/{user_id}/devices/{device_id}` (section b.8).
+pub(super) async fn revoke_device(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    // A path that cannot be decoded names nothing.
+    let Path((_, user_id, device_id)) = path.map_err(|_| Refusal::DeviceNotFound)?;
+    let user_id = UserId::parse(&user_id).ok_or(Refusal::UserNotFound)?;
+    let device_id = DeviceId::parse(&device_id).ok_or(Refusal::DeviceNotFound)?;
+    passkeys
+        .revoke_device(&app.id, &user_id, &device_id)
+        .await?;
+    Ok(StatusCode::OK.into_response())
+}
+
+/// `GET …/events` (section b.9).
+pub(super) async fn list_events(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    query: Query,
+) -> Result<Response, Failure> {
+    let page = passkeys
+        .list_events(&app.id, &EventQuery::parse(&query.pairs)?)
+        .await?;
+    let events: Vec<Value> = page
+        .events
+        .iter()
+        .map(wire::event)
+        .collect::<Result<_, _>>()?;
+    Ok(Json(json!({
+        "_links": query.links(page.page, page.limit, page.total, page.created_before_s),
+        "created_before": page.created_before_s,
+        "events": events,
+        "limit": page.limit,
+        "page": page.page,
+        "total_events": page.total,
+    }))
+    .into_response())
+}
+
+/// `GET …/events/{event_id}` (section b.9).
+pub(super) async fn get_event(
+    State(passkeys): State<Passkeys>,
+    Authorized(app): Authorized,
+    path: Result<Path<(String, String)>, PathRejection>,
+) -> Result<Response, Failure> {
+    // A path that cannot be decoded names nothing.
+    let id = path
+        .ok()
+        .and_then(|Path((_, id))| EventId::parse(&id))
+        .ok_or(Refusal::EventNotFound)?;
+    let event = passkeys
+        .find_event(&app.id, &id)
+        .await?
+        .ok_or(Refusal::EventNotFound)?;
+    Ok(Json(json!({"event": wire::event(&event)?})).into_response())
+}
+
+/// The user that a path names. One that cannot be decoded names nobody.
+fn user_id(path: Result<Path<(String, String)>, PathRejection>) -> Result<UserId, Refusal> {
+    path.ok()
+        .and_then(|Path((_, id))| UserId::parse(&id))
+        .ok_or(Refusal::UserNotFound)
+}
+
+fn user_answer(details: &UserDetails) -> Result<Response, Failure> {
+    Ok(Json(json!({"user": wire::user_info(details)?})).into_response())
 }
 
 fn created(id: &TransactionId) -> Response {
@@ -99,24 +250,4 @@ fn bearer_token(parts: &Parts) -> Option<&str> {
     scheme
         .eq_ignore_ascii_case("bearer")
         .then(|| token.trim_ascii())
-}
-
-/// RFC 3339 in UTC with six fractional digits (section b.1).
-fn wire_time(at_ms: i64) -> Result<String, platform::Fault> {
-    let time = jiff::Timestamp::from_millisecond(at_ms)
-        .map_err(|error| platform::Fault::while_doing("writing a time", error))?;
-    Ok(format!("{time:.6}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_have_six_fractional_digits_and_end_in_z() {
-        assert_eq!(
-            wire_time(1_724_113_247_500).unwrap(),
-            "2024-08-20T00:20:47.500000Z"
-        );
-    }
 }

@@ -1,12 +1,13 @@
-//! What a finish is denied for: the reason in the log, the contract's answer
-//! outside, the handshake spent, and the unbroken ceremony working right after.
+//! What a finish is denied for: the reason in the event and the log, the
+//! contract's answer outside, the handshake spent, and the unbroken ceremony
+//! working right after.
 
 use axum::http::StatusCode;
 use passkeys::NewApp;
 use serde_json::{Value, json};
 use webauthn::{Algorithm, forge::Authenticator};
 
-use crate::house::{House, ORIGIN, Reasons, TestApp, UNKNOWN_ID, houses};
+use crate::house::{Handshake, House, ORIGIN, Reasons, TestApp, UNKNOWN_ID, houses};
 
 const WITH_TRANSACTION: (u16, &str) = (401, "webauthn_login_failed");
 const DISCOVERABLE: (u16, &str) = (401, "discoverable_login_failed");
@@ -33,6 +34,7 @@ async fn check_registration(
         .await
         .refuses(outside.0, outside.1);
     assert_eq!(reasons.take(), [reason]);
+    assert_recorded(app, &handshake, reason).await;
     app.finish_registration(&handshake.registration(&mut authenticator))
         .await
         .refuses(400, "invalid_request");
@@ -65,6 +67,7 @@ async fn check_authentication(
         .await
         .refuses(outside.0, outside.1);
     assert_eq!(reasons.take(), [reason]);
+    assert_recorded(app, &handshake, reason).await;
     app.finish_authentication(&handshake.authentication(&mut authenticator))
         .await
         .refuses(400, "invalid_request");
@@ -73,6 +76,13 @@ async fn check_authentication(
     app.finish_authentication(&handshake.authentication(&mut authenticator))
         .await
         .nonce();
+}
+
+/// Asserts that the event of a handshake says why it was denied.
+async fn assert_recorded(app: &TestApp, handshake: &Handshake, reason: &str) {
+    let event = app.get(&format!("events/{}", handshake.id)).await;
+    assert_eq!(event["event"]["failure_code"], reason);
+    assert_eq!(event["event"]["status"], "incomplete");
 }
 
 #[tokio::test]

@@ -3,16 +3,18 @@
 
 use std::{
     fmt::Debug,
+    net::SocketAddr,
     sync::{Arc, Mutex},
 };
 
 use axum::{
     Router,
     body::{Body, to_bytes},
+    extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
 use passkeys::{App, NewApp, Passkeys};
-use platform::{Clock, Db, Entropy, Fault, Platform, Vault, db::Location, values};
+use platform::{Clock, Db, Entropy, Fault, Platform, Vault, test_database::TestDatabase, values};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -22,6 +24,10 @@ use webauthn::{Algorithm, forge::Authenticator};
 pub(crate) const START_MS: i64 = 1_724_113_247_000;
 pub(crate) const MINUTE_MS: i64 = 60_000;
 pub(crate) const ORIGIN: &str = "https://example.com";
+/// What pages are called from.
+pub(crate) const CLIENT: &str = "192.0.2.7";
+pub(crate) const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0";
 /// Well formed, and nobody's.
 pub(crate) const UNKNOWN_ID: &str = "aaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -30,75 +36,22 @@ pub(crate) struct House {
     pub(crate) passkeys: Passkeys,
     pub(crate) platform: Platform,
     router: Router,
-    /// The database, when it is PostgreSQL.
-    pub(crate) postgres: Option<TemporaryDatabase>,
-    _folder: tempfile::TempDir,
+    pub(crate) database: TestDatabase,
 }
 
 /// One product for each database.
 pub(crate) async fn houses() -> Vec<House> {
-    let mut houses = vec![House::open(None).await];
-    if let Ok(server) = std::env::var("CLAVIGER_TEST_POSTGRES") {
-        let database = TemporaryDatabase::create(server).await;
-        houses.push(House::open(Some(database)).await);
+    let mut houses = Vec::new();
+    for database in TestDatabase::all().await {
+        houses.push(House::open(database).await);
     }
     houses
 }
 
-/// A database of a PostgreSQL server that goes when its test ends, however it ends.
-pub(crate) struct TemporaryDatabase {
-    server: String,
-    name: String,
-}
-
-impl TemporaryDatabase {
-    async fn create(server: String) -> TemporaryDatabase {
-        let name = format!("passkeys_{}", Entropy::system().lowercase_alphanumeric(12));
-        execute(&server, &format!("CREATE DATABASE {name}")).await;
-        TemporaryDatabase { server, name }
-    }
-
-    pub(crate) fn url(&self) -> String {
-        let mut url = url::Url::parse(&self.server).unwrap();
-        url.set_path(&self.name);
-        url.into()
-    }
-}
-
-impl Drop for TemporaryDatabase {
-    fn drop(&mut self) {
-        let server = self.server.clone();
-        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
-        // A runtime cannot wait inside another one, so this has its own thread.
-        let dropping = std::thread::spawn(move || {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(execute(&server, &sql));
-        });
-        // A failure has been printed by the thread; the test's own outcome counts.
-        let _ = dropping.join();
-    }
-}
-
-async fn execute(server: &str, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    tokio::spawn(connection);
-    client.batch_execute(sql).await.unwrap();
-}
-
 impl House {
-    async fn open(postgres: Option<TemporaryDatabase>) -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let location = match &postgres {
-            Some(database) => Location::parse(&database.url()),
-            None => Location::Sqlite(folder.path().join("test.db")),
-        };
+    async fn open(database: TestDatabase) -> House {
         let platform = Platform {
-            db: Db::open(&location, START_MS).await.unwrap(),
+            db: Db::open(&database.location(), START_MS).await.unwrap(),
             clock: Clock::manual(START_MS),
             entropy: Entropy::seeded(1),
             vault: Vault::new(&[7; 32]),
@@ -108,8 +61,7 @@ impl House {
             router: passkeys.router(),
             passkeys,
             platform,
-            postgres,
-            _folder: folder,
+            database,
         }
     }
 
@@ -183,12 +135,41 @@ impl TestApp {
         send(&self.router, request).await
     }
 
+    /// A call of the customer's server without a body.
+    pub(crate) async fn manage(&self, method: Method, path: &str) -> Answer {
+        let request = self
+            .request(method, path)
+            .header("host", "passkeys.example")
+            .header("authorization", format!("Bearer {}", self.key))
+            .body(Body::empty())
+            .unwrap();
+        send(&self.router, request).await
+    }
+
+    /// Asks for what is there.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.manage(Method::GET, path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        answer.body
+    }
+
+    /// The id of the user of an external id, as the SDKs find it.
+    pub(crate) async fn user_id(&self, external_id: &str) -> String {
+        let list = self
+            .get(&format!("users?limit=1&identifier={external_id}"))
+            .await;
+        text(&list["users"][0]["id"])
+    }
+
     /// A call of a page at the app's origin.
     pub(crate) async fn browser(&self, path: &str, body: Value) -> Answer {
+        let address: SocketAddr = format!("{CLIENT}:50000").parse().unwrap();
         let request = self
             .request(Method::POST, path)
             .header("origin", &self.app.auth_origin)
-            .header("user-agent", "Test Browser")
+            .header("user-agent", USER_AGENT)
+            .header("x-forwarded-for", "198.51.100.1")
+            .extension(ConnectInfo(address))
             .body(Body::from(body.to_string()))
             .unwrap();
         send(&self.router, request).await
@@ -351,7 +332,7 @@ impl Answer {
     }
 }
 
-async fn send(router: &Router, request: Request<Body>) -> Answer {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     assert!(!parts.status.is_redirection());

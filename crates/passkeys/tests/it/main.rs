@@ -4,9 +4,12 @@
 
 mod cors;
 mod denials;
+mod events;
 mod house;
 mod lifetimes;
+mod lists;
 mod malformed;
 mod races;
 mod story;
 mod tenants;
+mod users;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use axum::http::Method;
 use passkeys::NewApp;
 use serde_json::json;
 use webauthn::{Algorithm, CounterPolicy, forge::Authenticator};
@@ -220,10 +221,10 @@ async fn of_many_logins_with_the_same_counter_the_strict_policy_accepts_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_finish_that_is_overtaken_looks_again_and_leaves_no_trace() {
     for house in houses().await {
-        let Some(database) = &house.postgres else {
+        if !house.database.is_postgres() {
             continue;
-        };
-        let url = &database.url();
+        }
+        let url = &house.database.url();
         let app = house.app().await;
         let mut authenticator = app.registered("ann").await;
         let transaction_id = app.authenticate_transaction("ann").await;
@@ -288,4 +289,61 @@ async fn discoverable_finishes(
         finishes.push(handshake.authentication(authenticator));
     }
     finishes
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_user_deleted_amid_registrations_and_logins_leaves_nothing_behind() {
+    for house in houses().await {
+        let app = house.app().await;
+        let mut known = app.registered("ann").await;
+        let user_id = app.user_id("ann").await;
+        let mut finishes = Vec::new();
+        for number in 0..RIVALS {
+            if number % 2 == 0 {
+                let handshake = app.start_authentication(None).await;
+                finishes.push(handshake.authentication(&mut known));
+            } else {
+                let transaction_id = app.register_transaction("ann").await;
+                let handshake = app.start_registration(&transaction_id).await;
+                let mut new = Authenticator::new(Algorithm::Es256, &number.to_string());
+                finishes.push(handshake.registration(&mut new));
+            }
+        }
+        let answers = race(|number| {
+            let (app, user_id) = (app.clone(), user_id.clone());
+            let finish = finishes[number].clone();
+            async move {
+                match number {
+                    25 => {
+                        app.manage(Method::DELETE, &format!("users/{user_id}"))
+                            .await
+                    }
+                    _ if number % 2 == 0 => app.finish_authentication(&finish).await,
+                    _ => app.finish_registration(&finish).await,
+                }
+            }
+        })
+        .await;
+        for (status, code) in answers.keys() {
+            assert!(
+                matches!(
+                    (status, &**code),
+                    (200, "") | (404, "user_not_found") | (401, "discoverable_login_failed")
+                ),
+                "{answers:?}"
+            );
+        }
+        for table in [
+            "SELECT COUNT(*) AS count FROM passkeys_users",
+            "SELECT COUNT(*) AS count FROM passkeys_devices",
+        ] {
+            assert_eq!(house.count(table).await, 0, "{table}");
+        }
+        // Every ceremony has its outcome in its event, once.
+        let open = "SELECT COUNT(*) AS count FROM passkeys_events
+                    WHERE completed_at_ms IS NULL AND failure_code IS NULL";
+        assert_eq!(house.count(open).await, 1);
+        let events = "SELECT COUNT(*) AS count FROM passkeys_events";
+        assert_eq!(house.count(events).await, 1 + RIVALS as i64);
+    }
 }

@@ -144,7 +144,7 @@ async fn a_user_registers_and_signs_in_with_and_without_a_transaction() {
             house
                 .count(
                     "SELECT COUNT(*) AS count FROM passkeys_devices
-                     WHERE usage_count = 2 AND user_agent = 'Test Browser'
+                     WHERE usage_count = 2 AND user_agent LIKE 'Mozilla/%'
                        AND attachment = 'platform' AND rp_id = 'example.com'"
                 )
                 .await,

@@ -32,6 +32,7 @@ fn an_honest_ceremony_gives_what_the_authenticator_said() {
             user_present: true,
             user_verified: true,
             attestation_format: "none".into(),
+            attestation: None,
             origin: "https://example.org".into(),
         };
         assert_eq!(registration, expected);

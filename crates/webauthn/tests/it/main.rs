@@ -1,6 +1,7 @@
 //! The verification seen from outside: every row of the refusal and acceptance matrix that needs no storage.
 
 mod accepted;
+mod attestation;
 mod authentication;
 mod client_data;
 mod options;

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use webauthn::{
-    Algorithm, AuthenticationOptions, AuthenticatorAttachment, CredentialDescriptor,
-    RegistrationOptions, UserVerification, authentication, registration,
+    Algorithm, AttestationConveyance, AuthenticationOptions, AuthenticatorAttachment,
+    CredentialDescriptor, RegistrationOptions, UserVerification, authentication, registration,
 };
 
 #[test]
@@ -29,6 +29,7 @@ fn the_options_of_a_registration_are_what_every_client_needs() {
         exclude: &exclude,
         attachment: Some(AuthenticatorAttachment::CrossPlatform),
         user_verification: UserVerification::Preferred,
+        attestation: AttestationConveyance::None,
     };
     let options = registration::options(&wanted);
     assert_eq!(
@@ -63,8 +64,10 @@ fn the_options_of_a_registration_are_what_every_client_needs() {
     );
 
     wanted.attachment = None;
+    wanted.attestation = AttestationConveyance::Direct;
     wanted.user_verification = UserVerification::Required;
     let options = registration::options(&wanted);
+    assert_eq!(options["attestation"], "direct");
     assert_eq!(
         options["authenticatorSelection"],
         json!({

@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use webauthn::Algorithm;
 use webauthn::forge::Item;
+use webauthn::forge::attestation::{Attester, Format};
+use webauthn::{Algorithm, AttestationPolicy, DirectAttestation, TrustAnchor};
 
 use crate::site::{Site, authenticator};
 
@@ -51,6 +52,62 @@ proptest! {
         if let Ok(registration) = site.verify_registration(&forged.json()) {
             prop_assert_eq!(registration.credential.id, good.id);
             prop_assert_eq!(registration.credential.public_key, good.public_key);
+        }
+    }
+
+    #[test]
+    fn a_damaged_statement_never_attests(
+        format in prop::sample::select(Format::CERTIFIED.to_vec()),
+        at in any::<prop::sample::Index>(),
+        damage in vec(any::<u8>(), 1..4),
+    ) {
+        let mut site = Site::new();
+        let mut authenticator = authenticator(Algorithm::Es256);
+        if format == Format::FidoU2f {
+            authenticator.aaguid = [0; 16];
+        }
+        let attester = Attester::new(format, &authenticator.key);
+        site.attestation = AttestationPolicy::Direct(DirectAttestation {
+            trust_anchors: vec![TrustAnchor::from_der(&attester.root.der()).unwrap()],
+            ..DirectAttestation::default()
+        });
+        let mut forged = site.create(&mut authenticator);
+        attester.attest(&mut forged);
+        prop_assert!(site.verify_registration(&forged.json()).is_ok());
+        let good = forged.statement.encode();
+        let mut bytes = good.clone();
+        let at = at.index(bytes.len() - damage.len());
+        bytes[at..at + damage.len()].copy_from_slice(&damage);
+        if bytes != good {
+            forged.statement = Item::Raw(bytes);
+            prop_assert!(site.verify_registration(&forged.json()).is_err());
+        }
+    }
+
+    #[test]
+    fn arbitrary_bytes_are_no_certificate_and_no_structure_of_a_tpm(
+        format in prop::sample::select(Format::CERTIFIED.to_vec()),
+        name in prop::sample::select(vec!["x5c", "sig", "certInfo", "pubArea"]),
+        bytes in vec(any::<u8>(), 0..400),
+    ) {
+        let mut site = Site::new();
+        let mut authenticator = authenticator(Algorithm::Es256);
+        let attester = Attester::new(format, &authenticator.key);
+        site.attestation = AttestationPolicy::Direct(DirectAttestation {
+            trust_anchors: vec![TrustAnchor::from_der(&attester.root.der()).unwrap()],
+            accepts_u2f_with_aaguid: true,
+            ..DirectAttestation::default()
+        });
+        let mut forged = site.create(&mut authenticator);
+        attester.attest(&mut forged);
+        let entries = forged.statement.entries();
+        if entries.iter().any(|(key, _)| *key == Item::text(name)) {
+            let value = match name {
+                "x5c" => Item::Array(vec![Item::Bytes(bytes)]),
+                _ => Item::Bytes(bytes),
+            };
+            forged.statement.set(Item::text(name), value);
+            prop_assert!(site.verify_registration(&forged.json()).is_err());
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use serde_json::Value;
 use webauthn::forge::{Authenticator, ForgedAuthentication, ForgedRegistration, SigningKey};
 use webauthn::{
-    Algorithm, Authentication, AuthenticationOptions, AuthenticationResponse, CounterPolicy,
-    Credential, Denial, ExpectedAuthentication, ExpectedRegistration, Registration,
+    Algorithm, AttestationPolicy, Authentication, AuthenticationOptions, AuthenticationResponse,
+    CounterPolicy, Credential, Denial, ExpectedAuthentication, ExpectedRegistration, Registration,
     RegistrationOptions, RegistrationResponse, RelyingParty, UserVerification, authentication,
     registration,
 };
@@ -14,6 +14,9 @@ use webauthn::{
 pub(crate) const RP_ID: &str = "example.org";
 pub(crate) const ORIGIN: &str = "https://example.org";
 pub(crate) const USER_ID: &str = "aB3dE6gH9jK2mN5pQ8sT1vW4";
+
+/// 1 July 2026.
+pub(crate) const NOW_MS: i64 = 1_782_864_000_000;
 
 /// The key types that are offered by default.
 pub(crate) const ALGORITHMS: [Algorithm; 3] =
@@ -27,6 +30,8 @@ pub(crate) struct Site {
     pub(crate) user_verification: UserVerification,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) conditional: bool,
+    pub(crate) attestation: AttestationPolicy,
+    pub(crate) now_ms: i64,
     pub(crate) counter_policy: CounterPolicy,
 }
 
@@ -42,6 +47,8 @@ impl Site {
             user_verification: UserVerification::Required,
             algorithms: ALGORITHMS.to_vec(),
             conditional: false,
+            attestation: AttestationPolicy::None,
+            now_ms: NOW_MS,
             counter_policy: CounterPolicy::Record,
         }
     }
@@ -65,6 +72,7 @@ impl Site {
             exclude: &[],
             attachment: None,
             user_verification: self.user_verification,
+            attestation: self.attestation.conveyance(),
         })
     }
 
@@ -93,6 +101,8 @@ impl Site {
             user_verification: self.user_verification,
             algorithms: &self.algorithms,
             conditional: self.conditional,
+            attestation: &self.attestation,
+            now_ms: self.now_ms,
         };
         registration::verify(&expected, &RegistrationResponse::from_json(json)?)
     }

@@ -12,7 +12,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use webauthn::Denial::{self, *};
-use webauthn::{Algorithm, Credential, Registration, RelyingParty, UserVerification};
+use webauthn::{
+    Algorithm, AndroidKeys, AttestationPolicy, Credential, DirectAttestation, Registration,
+    RelyingParty, TrustAnchor, UserVerification,
+};
 
 use crate::site::Site;
 
@@ -260,6 +263,173 @@ fn an_accepted_vector_cut_anywhere_is_refused() {
 }
 
 #[test]
+fn every_vector_with_a_certificate_is_attested_by_the_published_root() {
+    let Some(vectors) = Vectors::load() else {
+        return;
+    };
+    let table = [
+        ("none-es256", Some(AttestationUntrusted)),
+        ("packed-self-es256", Some(AttestationUntrusted)),
+        ("none-es256-crossOrigin", Some(TopOriginNotAllowed)),
+        ("none-es256-topOrigin", Some(AttestationUntrusted)),
+        ("none-es256-long-credential-id", Some(AttestationUntrusted)),
+        ("packed-es256", None),
+        ("packed-es384", None),
+        ("packed-es512", None),
+        ("packed-rs256", None),
+        ("packed-eddsa", None),
+        ("packed-ed448", Some(AlgorithmNotOffered)),
+        ("tpm-es256", None),
+        ("android-key-es256", None),
+        ("apple-es256", None),
+        ("fido-u2f-es256", None),
+    ];
+    assert_eq!(vectors.all().count(), table.len());
+    for (name, denial) in table {
+        let vector = vectors.named(name);
+        let json = vector.registration();
+        let mut site = vectors.attesting_site(&vector);
+        let verdict = site.verify_registration(&json);
+        assert_eq!(verdict.as_ref().err(), denial.as_ref(), "{name}");
+        let Ok(registration) = verdict else {
+            continue;
+        };
+        let attestation = registration.attestation.expect("what was proven");
+        assert_eq!(attestation.trust_path.len(), 2);
+        assert_eq!(attestation.trust_path[1], vectors.root());
+        assert!(
+            !attestation.is_aaguid_proven,
+            "no certificate names a model"
+        );
+
+        // The nearest no: a root that nobody listed.
+        direct(&mut site).trust_anchors.clear();
+        let denial = site.verify_registration(&json);
+        assert_eq!(denial, Err(AttestationUntrusted), "{name}");
+
+        // The two vectors that are unlike any real authenticator need the leniency made for them.
+        let mut site = vectors.attesting_site(&vector);
+        direct(&mut site).accepts_u2f_with_aaguid = false;
+        direct(&mut site).android_keys = AndroidKeys::TrustedEnvironment;
+        let expected = match name {
+            "fido-u2f-es256" => Some(AttestationMalformed),
+            "android-key-es256" => Some(AttestationCertificateBad),
+            _ => None,
+        };
+        let denial = site.verify_registration(&json).err();
+        assert_eq!(denial, expected, "{name}");
+    }
+}
+
+#[test]
+fn a_bit_flipped_in_an_attested_vector_is_refused() {
+    let Some(vectors) = Vectors::load() else {
+        return;
+    };
+    for (vector, site) in vectors.attested() {
+        let name = vector.name();
+        let whole = vector.registration();
+        let bytes = hex(&vector.0["registration"]["attestationObject"]);
+        let authenticator_data = position(&bytes, b"hauthData") + 9 + 2;
+        // U2F signs neither flags nor counter nor AAGUID.
+        let unsigned = match name {
+            "fido-u2f-es256" => authenticator_data + 32..authenticator_data + 53,
+            _ => 0..0,
+        };
+        for at in (0..bytes.len()).filter(|at| !unsigned.contains(at)) {
+            // Another bit at each place; in the signature and the authenticator data, all of them.
+            let is_signed = at >= authenticator_data;
+            for bit in (0..8).filter(|bit| is_signed || *bit == at % 8) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                let mut json = whole.clone();
+                json["response"]["attestationObject"] =
+                    BASE64_URL_SAFE_NO_PAD.encode(&flipped).into();
+                assert!(
+                    site.verify_registration(&json).is_err(),
+                    "{name}: bit {bit} of byte {at}"
+                );
+            }
+        }
+        let client_data = hex(&vector.0["registration"]["clientDataJSON"]);
+        for at in 0..client_data.len() {
+            let mut flipped = client_data.clone();
+            flipped[at] ^= 1 << (at % 8);
+            let mut json = whole.clone();
+            json["response"]["clientDataJSON"] = BASE64_URL_SAFE_NO_PAD.encode(&flipped).into();
+            assert!(
+                site.verify_registration(&json).is_err(),
+                "{name}: byte {at} of the client data"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_bit_flipped_in_a_signature_or_certificate_is_refused_for_what_it_is() {
+    let Some(vectors) = Vectors::load() else {
+        return;
+    };
+    for (vector, site) in vectors.attested() {
+        let name = vector.name();
+        let whole = vector.registration();
+        let bytes = hex(&vector.0["registration"]["attestationObject"]);
+        let deny = |at: usize| {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            let mut json = whole.clone();
+            json["response"]["attestationObject"] = BASE64_URL_SAFE_NO_PAD.encode(&flipped).into();
+            site.verify_registration(&json).unwrap_err()
+        };
+        if name != "apple-es256" {
+            // Behind the head of the byte string and that of the DER sequence in it.
+            let signature = position(&bytes, b"csig\x58") + 6;
+            assert_eq!(deny(signature + 20), AttestationSignatureBad, "{name}");
+        }
+        // The certificate's signature, over which nothing else goes.
+        let certificate = position(&bytes, b"cx5c\x81\x59");
+        let length = usize::from(bytes[certificate + 6]) << 8 | usize::from(bytes[certificate + 7]);
+        let end = certificate + 8 + length;
+        assert_eq!(deny(end - 5), AttestationUntrusted, "{name}");
+    }
+}
+
+#[test]
+fn a_statement_of_one_vector_does_not_attest_another() {
+    let Some(vectors) = Vectors::load() else {
+        return;
+    };
+    let attested = vectors.attested();
+    let packed = attested
+        .iter()
+        .filter(|(vector, _)| vector.name().starts_with("packed"));
+    for (vector, site) in packed {
+        for (other, _) in &attested {
+            if vector.name() == other.name() {
+                continue;
+            }
+            // The statement of the other around the authenticator data of this one.
+            let own = hex(&vector.0["registration"]["attestationObject"]);
+            let foreign = hex(&other.0["registration"]["attestationObject"]);
+            let own_data = &own[position(&own, b"hauthData")..];
+            let foreign_statement = &foreign[..position(&foreign, b"hauthData")];
+            let spliced = [foreign_statement, own_data].concat();
+            let mut json = vector.registration();
+            json["response"]["attestationObject"] = BASE64_URL_SAFE_NO_PAD.encode(spliced).into();
+            let denial = site.verify_registration(&json).unwrap_err();
+            let expected = match other.name() {
+                "tpm-es256" => AttestationMalformed,
+                "android-key-es256" | "apple-es256" => AttestationCertificateBad,
+                // U2F knows keys on P-256 only.
+                "fido-u2f-es256" if vector.name() != "packed-es256" => AttestationMalformed,
+                _ => AttestationSignatureBad,
+            };
+            assert_eq!(denial, expected, "{} for {}", other.name(), vector.name());
+        }
+    }
+}
+
+#[test]
 fn parts_of_two_vectors_do_not_fit_together() {
     let Some(vectors) = Vectors::load() else {
         return;
@@ -344,6 +514,39 @@ impl Vectors {
         }
     }
 
+    /// The root of all certificates.
+    fn root(&self) -> Vec<u8> {
+        hex(&self.0["root"]["attestation_ca_cert"])
+    }
+
+    /// What a relying party expects that demands attestation under the published root.
+    fn attesting_site(&self, vector: &Vector) -> Site {
+        let mut site = self.site(vector, "registration");
+        site.relying_party.top_origins = Some(vec!["https://example.com".into()]);
+        site.algorithms.push(Algorithm::Es512);
+        site.attestation = AttestationPolicy::Direct(DirectAttestation {
+            trust_anchors: vec![TrustAnchor::from_der(&self.root()).unwrap()],
+            android_keys: AndroidKeys::AnyEnvironment,
+            accepts_u2f_with_aaguid: true,
+            ..DirectAttestation::default()
+        });
+        site
+    }
+
+    /// All that is attested under the published root.
+    fn attested(&self) -> Vec<(Vector, Site)> {
+        let attested: Vec<_> = self
+            .all()
+            .map(|vector| {
+                let site = self.attesting_site(&vector);
+                (vector, site)
+            })
+            .filter(|(vector, site)| site.verify_registration(&vector.registration()).is_ok())
+            .collect();
+        assert_eq!(attested.len(), 9);
+        attested
+    }
+
     /// All that the default policy accepts, registered, with the site that expects the authentication.
     fn accepted(&self) -> Vec<(Vector, Site, Registration)> {
         let accepted: Vec<_> = self
@@ -359,6 +562,21 @@ impl Vectors {
         assert_eq!(accepted.len(), 11);
         accepted
     }
+}
+
+/// The policy of a site that asks for attestation.
+fn direct(site: &mut Site) -> &mut DirectAttestation {
+    match &mut site.attestation {
+        AttestationPolicy::Direct(policy) => policy,
+        AttestationPolicy::None => panic!("no attestation is asked for"),
+    }
+}
+
+fn position(bytes: &[u8], part: &[u8]) -> usize {
+    let mut found = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(part));
+    let position = found.next().expect("the part is there");
+    assert_eq!(found.next(), None, "the part is there once");
+    position
 }
 
 impl Vector {
