@@ -42,7 +42,10 @@ impl Passkeys {
             ),
             ("/v1/apps/{app_id}", get(management::get_app)),
             ("/v1/apps/{app_id}/users", get(management::list_users)),
-            ("/v1/apps/{app_id}/users/{user_id}", get(management::get_user)),
+            (
+                "/v1/apps/{app_id}/users/{user_id}",
+                get(management::get_user),
+            ),
             (
                 "/v1/apps/{app_id}/users/{user_id}/activate",
                 patch(management::activate_user),
