@@ -5,10 +5,8 @@
 // CLAVIGER_SCREENSHOTS names a folder for pictures of every state.
 
 import assert from 'node:assert/strict';
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { launchChromium } from './chromium.js';
 import { Demo } from './demo.js';
 import { Person } from './person.js';
 
@@ -16,11 +14,7 @@ let demo;
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM || onPath(['chromium', 'chromium-browser', 'google-chrome']),
-    // Chromium refuses to sandbox itself for root.
-    chromiumSandbox: process.getuid() !== 0,
-  });
+  browser = await launchChromium();
   demo = await Demo.prepare();
   await demo.start();
 });
@@ -343,19 +337,4 @@ function hiddenFocus() {
 
 function isFocused(target) {
   return target.evaluate((element) => element === document.activeElement);
-}
-
-function onPath(names) {
-  for (const name of names) {
-    for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-      const file = join(folder, name);
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // Not here.
-      }
-    }
-  }
-  throw new Error('no Chromium on the PATH; install it, or set CHROMIUM to its program');
 }

@@ -1,7 +1,7 @@
 //! What was answered has been committed: the server is killed without a
 //! warning, started again, and still knows.
 
-use acceptance::{Database, Process};
+use acceptance::{Process, database};
 use serde_json::{Value, json};
 use webauthn::{Algorithm, forge::Authenticator};
 

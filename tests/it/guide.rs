@@ -64,7 +64,7 @@ async fn every_command_of_the_guide_works_and_its_pool_signs_people_in_with_pass
         )
         .env("CLAVIGER", server.seeded("url"))
         .env("CLAVIGER_DATA_DIR", database.folder())
-        .env("CLAVIGER_DATABASE_URL", &database.url())
+        .env("CLAVIGER_DATABASE_URL", database.url())
         .env("HOME", folder.path())
         .stdin(Stdio::null())
         .output()

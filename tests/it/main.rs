@@ -7,5 +7,6 @@ mod durability;
 mod guide;
 mod malformed;
 mod nonces;
+mod published_clients;
 mod transactions;
 mod trigger_failures;

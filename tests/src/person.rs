@@ -41,7 +41,18 @@ impl Person {
 
     /// Makes a passkey; gives the nonce.
     pub async fn register(&mut self, server: &Server, app: &App) -> String {
-        let started = self.start_registration(server, app).await;
+        let transaction_id = register_transaction(server, app, &self.external_id).await;
+        self.register_with(server, app, &transaction_id).await
+    }
+
+    /// Makes a passkey with a transaction from elsewhere; gives the nonce.
+    pub async fn register_with(
+        &mut self,
+        server: &Server,
+        app: &App,
+        transaction_id: &str,
+    ) -> String {
+        let started = start_registration(server, app, transaction_id).await;
         let response = self.authenticator.create(&started.options, ORIGIN);
         let (status, answer) = finish_registration(server, app, &started, &response).await;
         assert_eq!(status, 200, "{answer}");
@@ -71,15 +82,7 @@ impl Person {
     /// Makes a register transaction and starts its ceremony.
     pub async fn start_registration(&self, server: &Server, app: &App) -> Started {
         let transaction_id = register_transaction(server, app, &self.external_id).await;
-        let (status, answer) = server
-            .browse(
-                app,
-                "/register/transactions/webauthn/start",
-                json!({"transaction_id": transaction_id}),
-            )
-            .await;
-        assert_eq!(status, 200, "{answer}");
-        Started::read(&answer, Some(transaction_id))
+        start_registration(server, app, &transaction_id).await
     }
 }
 
@@ -128,6 +131,19 @@ pub async fn authenticate_transaction(server: &Server, app: &App, external_id: &
         .await;
     assert_eq!(status, 201, "{answer}");
     text(&answer["transaction_id"])
+}
+
+/// Starts a registration.
+pub async fn start_registration(server: &Server, app: &App, transaction_id: &str) -> Started {
+    let (status, answer) = server
+        .browse(
+            app,
+            "/register/transactions/webauthn/start",
+            json!({"transaction_id": transaction_id}),
+        )
+        .await;
+    assert_eq!(status, 200, "{answer}");
+    Started::read(&answer, Some(transaction_id.to_owned()))
 }
 
 /// Starts an authentication, discoverable without a transaction.

@@ -80,7 +80,7 @@ pub fn claviger(database: &TestDatabase) -> Command {
     let mut command = Command::new(program("claviger"));
     command
         .env("CLAVIGER_DATA_DIR", database.folder())
-        .env("CLAVIGER_DATABASE_URL", &database.url());
+        .env("CLAVIGER_DATABASE_URL", database.url());
     command
 }
 

@@ -48,7 +48,21 @@ pub(crate) fn node_packages() -> anyhow::Result<()> {
     run(Command::new("npm").args(["ci", "--no-fund", "--no-audit"]))
 }
 
-/// The browser for the browser test.
+/// OpenSSL, for the tests alone: Passage's published Rust client is built on its
+/// library, and the published browser client needs a certificate for its hosts.
+pub(crate) fn openssl() -> anyhow::Result<()> {
+    // Elsewhere than on Linux that client uses the system's own TLS.
+    let is_library_found = || {
+        !cfg!(target_os = "linux")
+            || output(Command::new("pkg-config").args(["--exists", "openssl"])).is_ok()
+    };
+    if find_program("openssl").is_some() && is_library_found() {
+        return Ok(());
+    }
+    install(&["openssl", "libssl-dev", "pkg-config"], "OpenSSL")
+}
+
+/// The browser for the browser tests.
 pub(crate) fn chromium() -> anyhow::Result<PathBuf> {
     let find = || {
         ["chromium", "chromium-browser", "google-chrome"]

@@ -22,6 +22,7 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
     heading("Format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
     services::node_packages()?;
+    services::openssl()?;
     npm(&["run", "--silent", "format:check"])?;
 
     heading("Lints");
@@ -70,10 +71,15 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
 
     if !test.no_browser {
         let chromium = services::chromium()?;
-        heading("The guide in a real browser");
-        run(Command::new("npm")
-            .args(["run", "--silent", "walk", "--workspace", "tests/browser"])
-            .env("CHROMIUM", chromium))?;
+        for (script, subject) in [
+            ("walk", "The guide in a real browser"),
+            ("published", "Passage's published client in a real browser"),
+        ] {
+            heading(subject);
+            run(Command::new("npm")
+                .args(["run", "--silent", script, "--workspace", "tests/browser"])
+                .env("CHROMIUM", &chromium))?;
+        }
     }
     heading("All checks passed");
     Ok(())
