@@ -5,6 +5,7 @@ mod command_line;
 mod custom_auth;
 mod durability;
 mod guide;
+mod import;
 mod malformed;
 mod nonces;
 mod published_clients;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 
 use crate::config::Options;
 
@@ -62,6 +62,19 @@ pub enum Command {
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
 
+    /// Import users and their passkeys into an app; may be run again, whole, at any time
+    #[command(
+        long_about = "Imports users and their passkeys into an app, beside a running server. What is there \
+                      already stays as it is, so an import that was stopped is simply run again. \
+                      Records that cannot be imported are listed with their lines; the exit status \
+                      is then 1.\n\n\
+                      The formats are described in docs/migrating-from-passage.md."
+    )]
+    Import(ImportArgs),
+
+    /// Export users and their passkeys, public keys included, in the form that import takes
+    Export(ExportArgs),
+
     /// Run one of the guide's triggers as a Lambda function; what `dev` puts into its functions
     #[command(hide = true)]
     Trigger {
@@ -93,6 +106,57 @@ impl Default for DevArgs {
             json: false,
         }
     }
+}
+
+/// What to import.
+#[derive(clap::Args, Clone, Debug)]
+#[command(group = ArgGroup::new("files").args(["users", "credentials"]).required(true).multiple(true))]
+pub struct ImportArgs {
+    /// The app to import into
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// Users: CSV with headers, JSON, or JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// Credentials: JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// RP ID that the passkeys were made under; refused when it is not the app's
+    #[arg(long, value_name = "ID")]
+    pub rp_id: Option<String>,
+    /// Column of a CSV file, where its header does not say it, such as external_id=Customer
+    #[arg(long = "column", value_name = "MEMBER=HEADER")]
+    pub columns: Vec<String>,
+    /// Credential ids and user handles are written in hexadecimal digits
+    #[arg(long)]
+    pub hex: bool,
+    /// Keep credentials without a public key, for the record; nobody can sign in with them
+    #[arg(long)]
+    pub keep_unusable: bool,
+    /// Store nothing, only tell what would happen
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Answer in JSON, with every record that was skipped or failed
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What to export.
+#[derive(clap::Args, Clone, Debug)]
+#[command(group = ArgGroup::new("files").args(["users", "credentials"]).required(true).multiple(true))]
+pub struct ExportArgs {
+    /// The app to export
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// Where to write the users, as JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+    /// Where to write the credentials, as JSON Lines
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What can be done with apps.

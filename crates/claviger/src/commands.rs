@@ -1,7 +1,7 @@
 //! What each sub-command does.
 
 use accounts::{Accounts, Organization, SignaturePolicy};
-use passkeys::{AppId, NewApp, Passkeys};
+use passkeys::{App, AppId, NewApp, Passkeys};
 use platform::{Clock, Db, Entropy, Fault, Platform};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use crate::{
     config::{CodeDelivery, Config, ConfigError},
     dev,
     serve::{self, Products},
-    telemetry,
+    telemetry, transfer,
 };
 
 /// Why a command failed; its text is for the person at the terminal.
@@ -75,6 +75,14 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
                 }
                 Command::AccessKey(AccessKeyCommand::Create { name, json }) => {
                     create_access_key(&config, &name, json).await
+                }
+                Command::Import(arguments) => {
+                    let passkeys = Passkeys::new(open_platform(&config).await?);
+                    transfer::import(&passkeys, &arguments).await
+                }
+                Command::Export(arguments) => {
+                    let passkeys = Passkeys::new(open_platform(&config).await?);
+                    transfer::export(&passkeys, &arguments).await
                 }
                 Command::Trigger { .. } => unreachable!("handled above"),
             }
@@ -156,12 +164,7 @@ async fn create_api_key(
     json: bool,
 ) -> Result<(), CommandError> {
     let passkeys = Passkeys::new(open_platform(config).await?);
-    let app = match AppId::parse(app_id) {
-        Some(id) => passkeys.find_app(&id).await?,
-        None => None,
-    };
-    let app =
-        app.ok_or_else(|| CommandError::Refused(format!("there is no app with the id {app_id}")))?;
+    let app = find_app(&passkeys, app_id).await?;
     let key = passkeys
         .create_api_key(&app.id, name)
         .await
@@ -191,6 +194,15 @@ async fn create_access_key(config: &Config, name: &str, json: bool) -> Result<()
         }),
     );
     Ok(())
+}
+
+/// The app that was named on the command line.
+pub(crate) async fn find_app(passkeys: &Passkeys, app_id: &str) -> Result<App, CommandError> {
+    let app = match AppId::parse(app_id) {
+        Some(id) => passkeys.find_app(&id).await?,
+        None => None,
+    };
+    app.ok_or_else(|| CommandError::Refused(format!("there is no app with the id {app_id}")))
 }
 
 fn refused(error: impl std::fmt::Display) -> CommandError {
@@ -256,7 +268,7 @@ async fn run_until_stopped(running: serve::Running) -> Result<(), CommandError> 
 }
 
 /// Prints what was made: JSON on one line, or a line for each value.
-fn answer(json: bool, made: &Value) {
+pub(crate) fn answer(json: bool, made: &Value) {
     if json {
         println!("{made}");
         return;

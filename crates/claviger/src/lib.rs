@@ -8,3 +8,4 @@ mod middleware;
 pub mod routes;
 pub mod serve;
 pub mod telemetry;
+mod transfer;

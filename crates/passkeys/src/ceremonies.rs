@@ -611,6 +611,12 @@ async fn authenticate(
     {
         return Err(Stop::OVERTAKEN);
     }
+    if let Some(sent) = response.user_handle()
+        && !user_handle_matches(user.id.as_str(), sent)
+    {
+        let (app_id, device_id) = (app.id.as_str(), device.id.as_str());
+        tracing::info!(app_id, device_id, "user handle of an imported credential");
+    }
     Ok(Verified {
         finished: FinishedCeremony {
             ceremony: Ceremony::Authentication,
@@ -649,8 +655,12 @@ fn judge_authentication(
     user_handle: Option<&str>,
     facts: Result<Authentication, Denial>,
 ) -> Result<(Device, User, Authentication), Denial> {
-    // 6. Without a transaction, the handle has to say whose credential it is.
-    if handshake.transaction_id.is_none() && user_handle.is_none() {
+    // 6. Without a transaction, the handle has to say whose credential it is,
+    // unless it was imported without one.
+    let may_lack_handle = known
+        .as_ref()
+        .is_some_and(|(device, _)| device.may_lack_user_handle());
+    if handshake.transaction_id.is_none() && user_handle.is_none() && !may_lack_handle {
         return Err(Denial::UserHandleMissing);
     }
     // 6. The credential exists.
@@ -665,7 +675,7 @@ fn judge_authentication(
         return Err(Denial::CredentialNotAllowed);
     }
     // 6. The handle, if there is one, is that of the credential's user.
-    if user_handle.is_some_and(|sent| !user_handle_matches(user.id.as_str(), sent)) {
+    if user_handle.is_some_and(|sent| !device.accepts_user_handle(sent)) {
         return Err(Denial::UserHandleMismatch);
     }
     let facts = facts?;

@@ -5,10 +5,12 @@ use platform::{Fault, Row, Tx, values};
 use serde::{Deserialize, Serialize};
 use webauthn::{
     Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor, aaguid,
+    user_handle_matches,
 };
 
 use crate::{
-    AppId, DeviceId, Failure, Passkeys, Refusal, UserId, caller::browser_on_system, stored, users,
+    AppId, DeviceId, Failure, Passkeys, Refusal, UserId, caller::browser_on_system,
+    imported::Imported, stored, users,
 };
 
 /// A stored credential: whose it is, where it came from, when it was used.
@@ -34,6 +36,8 @@ pub struct Device {
     pub updated_at_ms: i64,
     /// When it was last used; until then the time of creation.
     pub last_login_at_ms: i64,
+    /// What the import said that brought it; nothing: it was registered here.
+    pub imported: Option<Imported>,
 }
 
 /// What people call the kind of a device (passkey-flex section b.8).
@@ -53,14 +57,23 @@ impl Device {
     /// browser and system that it was registered from, else `Passkey`. A hint
     /// for people; the client could have claimed any of it.
     pub fn friendly_name(&self) -> String {
-        aaguid::name(&self.credential.aaguid)
-            .map(str::to_owned)
+        self.imported
+            .as_ref()
+            .and_then(|imported| imported.friendly_name.clone())
+            .or_else(|| aaguid::name(&self.credential.aaguid).map(str::to_owned))
             .or_else(|| browser_on_system(&self.user_agent))
             .unwrap_or_else(|| "Passkey".into())
     }
 
-    /// Its kind, by what its authenticator said.
+    /// Its kind, by what its authenticator said, or the import in its stead.
     pub fn device_type(&self) -> DeviceType {
+        let imported = self.imported.as_ref();
+        if let (None, Some(imported)) = (
+            self.credential.backup_eligible,
+            imported.and_then(|imported| imported.device_type),
+        ) {
+            return imported;
+        }
         if self.credential.backup_eligible == Some(true) {
             DeviceType::Passkey
         } else if self.attachment == Some(AuthenticatorAttachment::CrossPlatform) {
@@ -68,6 +81,22 @@ impl Device {
         } else {
             DeviceType::Platform
         }
+    }
+
+    /// Whether a login with it may come with the user handle `sent`.
+    pub(crate) fn accepts_user_handle(&self, sent: &str) -> bool {
+        match &self.imported {
+            None => user_handle_matches(self.user_id.as_str(), sent),
+            Some(imported) => imported.accepts_user_handle(&self.user_id, sent),
+        }
+    }
+
+    /// Whether a login without a transaction may come without a user handle: only
+    /// with a credential that was imported without one.
+    pub(crate) fn may_lack_user_handle(&self) -> bool {
+        self.imported
+            .as_ref()
+            .is_some_and(|imported| imported.user_handle.is_none())
     }
 }
 
@@ -126,7 +155,8 @@ macro_rules! select_devices {
         concat!(
             "SELECT id, user_id, rp_id, credential_id, public_key, algorithm, sign_count, aaguid,
                     transports, backup_eligible, backed_up, requires_user_verification, attachment,
-                    user_agent, usage_count, created_at_ms, updated_at_ms, last_login_at_ms
+                    user_agent, usage_count, created_at_ms, updated_at_ms, last_login_at_ms,
+                    imported
              FROM passkeys_devices WHERE ",
             $where
         )
@@ -311,7 +341,7 @@ pub(crate) async fn record_login(
 }
 
 impl Device {
-    fn from_row(row: &Row) -> Result<Device, Fault> {
+    pub(crate) fn from_row(row: &Row) -> Result<Device, Fault> {
         let damaged = |column: &str| Fault::new(format!("the stored {column} is damaged"));
         Ok(Device {
             id: row.get("id")?,
@@ -338,6 +368,7 @@ impl Device {
             created_at_ms: row.get("created_at_ms")?,
             updated_at_ms: row.get("updated_at_ms")?,
             last_login_at_ms: row.get("last_login_at_ms")?,
+            imported: stored::optional_json_of(row, "imported")?,
         })
     }
 }
@@ -369,6 +400,7 @@ mod tests {
             created_at_ms: 0,
             updated_at_ms: 0,
             last_login_at_ms: 0,
+            imported: None,
         };
         change(&mut device);
         device

@@ -5,9 +5,10 @@
 //! The map: `apps` and their `api_keys`; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
-//! `events` tell what happened; `nonces` prove a finished ceremony. `listing` is
-//! what lists can be asked for, `caller` who asked. `http` is the door, `refusal`
-//! every way to say no.
+//! `events` tell what happened; `nonces` prove a finished ceremony. `import` and
+//! `export` move users and credentials in and out; `imported` is what an import
+//! leaves of a credential's past. `listing` is what lists can be asked for,
+//! `caller` who asked. `http` is the door, `refusal` every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -19,9 +20,12 @@ mod caller;
 mod ceremonies;
 mod devices;
 mod events;
+mod export;
 mod handshakes;
 mod http;
 mod ids;
+mod import;
+mod imported;
 mod listing;
 mod nonces;
 mod refusal;
@@ -33,7 +37,13 @@ pub use api_keys::{ApiKey, NewApiKey};
 pub use apps::{App, AppSettings, Lifetimes, NewApp};
 pub use devices::{Device, DeviceType};
 pub use events::{Event, EventPage, EventQuery, EventType};
+pub use export::ExportError;
 pub use ids::{ApiKeyId, AppId, DeviceId, EventId, TransactionId, UserId};
+pub use import::{
+    ImportError, ImportFile, ImportFiles, ImportIssue, ImportOptions, ImportReport, ImportTally,
+    UserColumns,
+};
+pub use imported::Imported;
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 

@@ -18,6 +18,17 @@ pub(crate) fn json_of<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T,
         .map_err(|error| Fault::while_doing(format!("reading the stored {column}"), error))
 }
 
+/// What [`json`] stored, if anything.
+pub(crate) fn optional_json_of<T: DeserializeOwned>(
+    row: &Row,
+    column: &str,
+) -> Result<Option<T>, Fault> {
+    row.get::<Option<String>>(column)?
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Fault::while_doing(format!("reading the stored {column}"), error))
+}
+
 /// The word of an enum's variant, as on the wire.
 pub(crate) fn word<T: Serialize>(value: T) -> String {
     match serde_json::json!(value) {

@@ -5,7 +5,7 @@ use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppId, Device, Event, Failure, Passkeys, Refusal, UserId, devices, events,
+    AppId, Device, Event, Failure, Passkeys, Refusal, UserId, devices, events, import,
     listing::{
         NumberFilter, Order, Paging, TextFilter, id_order, number_condition, text_condition,
     },
@@ -405,6 +405,7 @@ impl Passkeys {
                     return Err(Failure::from(Refusal::UserNotFound));
                 }
                 devices::delete_of_user(tx, &app_id, &id).await?;
+                import::delete_keyless_of_user(tx, &app_id, &id).await?;
                 Ok(())
             })
             .await
@@ -416,7 +417,7 @@ impl User {
         self.status == UserStatus::Inactive
     }
 
-    fn from_row(row: &Row) -> Result<User, Fault> {
+    pub(crate) fn from_row(row: &Row) -> Result<User, Fault> {
         Ok(User {
             id: row.get("id")?,
             external_id: row.get("external_id")?,

@@ -6,6 +6,7 @@ mod cors;
 mod denials;
 mod events;
 mod house;
+mod import;
 mod lifetimes;
 mod lists;
 mod malformed;

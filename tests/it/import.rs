@@ -1,0 +1,319 @@
+//! Import and export at the terminal, beside a running server: killed half-way
+//! and run again, and a login with what was imported.
+
+use std::{
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use acceptance::{
+    Person, Process, Server, database,
+    person::{finish_authentication, start_authentication, verify},
+    process::claviger,
+    server::ORIGIN,
+};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use passkeys::{ImportFiles, ImportOptions};
+use platform::test_database::TestDatabase;
+use serde_json::{Value, json};
+use webauthn::{Algorithm, forge::SigningKey};
+
+#[tokio::test]
+async fn an_imported_credential_logs_in_by_transaction_and_without() {
+    let server = Server::start().await;
+    let app = server.create_app().await;
+    let mut ann = Person::new("ann");
+    let line = json!({
+        "external_id": "ann",
+        "credential_id": BASE64_URL_SAFE_NO_PAD.encode(&ann.authenticator.credential_id),
+        "public_key": BASE64_URL_SAFE_NO_PAD.encode(ann.authenticator.key.cose_key().encode()),
+    })
+    .to_string();
+    let id = passkeys::AppId::parse(&app.id).expect("an id");
+    let passkeys = &server.products.passkeys;
+    let owner = passkeys.find_app(&id).await.expect("an answer");
+    let files = ImportFiles {
+        users: None,
+        credentials: Some(Box::new(line.as_bytes())),
+    };
+    let report = passkeys
+        .import(
+            &owner.expect("the app"),
+            files,
+            &ImportOptions {
+                rp_id: Some("localhost".into()),
+                ..ImportOptions::default()
+            },
+        )
+        .await
+        .expect("an import");
+    assert_eq!(report.credentials.added, 1, "{report:?}");
+
+    let nonce = ann.authenticate(&server, &app).await;
+    let (status, answer) = verify(&server, &app, &nonce).await;
+    assert_eq!((status, &answer["external_id"]), (200, &json!("ann")));
+
+    let started = start_authentication(&server, &app, None).await;
+    let response = ann.authenticator.get(&started.options, ORIGIN);
+    let (status, answer) = finish_authentication(&server, &app, &started, &response).await;
+    assert_eq!(status, 200, "{answer}");
+    let nonce = answer["nonce"].as_str().expect("a nonce");
+    let (status, answer) = verify(&server, &app, nonce).await;
+    assert_eq!((status, &answer["external_id"]), (200, &json!("ann")));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_import_that_was_killed_half_way_and_run_again_is_as_one_that_was_not() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = create_app(&database).await;
+    let files = Files::write(&database, USERS);
+
+    // The credentials come through a pipe that holds little, so when half of them
+    // are written most of that half is imported.
+    let pipe = database.folder().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    let mut import = import(&database, &app_id, &files.users, &pipe)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it runs");
+    let half = std::fs::read(&files.credentials).expect("the credentials");
+    let half = half[..half.len() / 2].to_vec();
+    let (done, half_done) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut pipe = std::fs::File::options()
+            .write(true)
+            .open(pipe)
+            .expect("the pipe's other end");
+        pipe.write_all(&half).expect("the import reads");
+        // The pipe stays open until the import is gone, or its file would seem to end.
+        let _ = done.send(pipe);
+    });
+    let pipe = tokio::time::timeout(Duration::from_secs(60), half_done)
+        .await
+        .expect("the import reads within a minute")
+        .expect("half of the credentials are written");
+    import.kill().await.expect("it can be killed");
+    drop(pipe);
+
+    let halted = export(&database, &app_id).await;
+    assert_eq!(halted.0.len(), USERS);
+    let stored = halted.1.len();
+    assert!((1..CREDENTIALS).contains(&stored), "{stored}");
+
+    let report = run_import(&database, &app_id, &files.users, &files.credentials).await;
+    assert_eq!(
+        (&report.1["users"]["added"], &report.1["users"]["unchanged"]),
+        (&json!(0), &json!(USERS))
+    );
+    assert_eq!(report.0, Some(0));
+    assert_eq!(report.1["credentials"]["unchanged"], json!(stored));
+    assert_eq!(
+        report.1["credentials"]["added"],
+        json!(CREDENTIALS - stored)
+    );
+    let (users, credentials) = export(&database, &app_id).await;
+    assert_eq!(users, read_lines(&files.users, "id"));
+    assert_eq!(credentials, read_lines(&files.credentials, "credential_id"));
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_listed_with_its_line_and_the_exit_status_tells() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = create_app(&database).await;
+    let files = Files::write(&database, 2);
+    let rows = database.folder().join("users.csv");
+    std::fs::write(&rows, "Customer,Passage ID\nann,p1\n,p2\n").expect("a file");
+
+    let output = import(&database, &app_id, &rows, &files.credentials)
+        .args(["--column", "external_id=Customer"])
+        .output()
+        .await
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("users.csv:3: failed: external_id is missing"),
+        "{said}"
+    );
+    assert!(said.contains("1 record failed"), "{said}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    // The users of the credentials came along with them.
+    assert!(told.contains("3 added, 0 there already"), "{told}");
+
+    for (arguments, reason) in [
+        (vec!["--rp-id", "example.org"], "shop.example.com"),
+        (vec!["--column", "email=E"], "--column email=E"),
+        (vec![], "no column looks like external_id"),
+    ] {
+        let output = import(&database, &app_id, &rows, &files.credentials)
+            .args(&arguments)
+            .output()
+            .await
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn a_dry_run_stores_nothing() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = create_app(&database).await;
+    let files = Files::write(&database, 20);
+    let output = import(&database, &app_id, &files.users, &files.credentials)
+        .args(["--dry-run", "--json"])
+        .output()
+        .await
+        .expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    assert_eq!(report["users"]["added"], json!(20));
+    assert_eq!(report["credentials"]["added"], json!(30));
+    assert_eq!(export(&database, &app_id).await, (vec![], vec![]));
+    server.kill().await;
+}
+
+const USERS: usize = 2_000;
+const CREDENTIALS: usize = 3_000;
+
+/// What an export of some users writes: every second one has two credentials.
+struct Files {
+    users: PathBuf,
+    credentials: PathBuf,
+}
+
+impl Files {
+    fn write(database: &TestDatabase, users: usize) -> Files {
+        let key = SigningKey::from_seed(Algorithm::Es256, "everybody").cose_key();
+        let public_key = BASE64_URL_SAFE_NO_PAD.encode(key.encode());
+        let (mut user_lines, mut credential_lines) = (String::new(), String::new());
+        for n in 0..users {
+            let at = "2024-08-20T00:20:47.000000Z";
+            let (id, external_id) = (format!("u{n:07}"), format!("person-{n}"));
+            let user = json!({
+                "id": id,
+                "external_id": external_id,
+                "status": "active",
+                "login_count": n,
+                "created_at": at,
+                "updated_at": at,
+                "last_login_at": at,
+            });
+            user_lines += &format!("{user}\n");
+            for device in 0..1 + n % 2 {
+                let device_id = format!("d{n:07}-{device}");
+                let credential = json!({
+                    "user_id": id,
+                    "external_id": external_id,
+                    "device_id": device_id,
+                    "rp_id": "shop.example.com",
+                    "credential_id": BASE64_URL_SAFE_NO_PAD.encode(format!("credential {device_id}")),
+                    "public_key": public_key,
+                    "sign_count": 0,
+                    "transports": ["internal", "hybrid"],
+                    "backup_eligible": true,
+                    "backup_state": true,
+                    "user_handle": BASE64_URL_SAFE_NO_PAD.encode(&id),
+                    "friendly_name": "iCloud Keychain",
+                    "type": "passkey",
+                    "usage_count": 0,
+                    "created_at": at,
+                    "updated_at": at,
+                    "last_login_at": at,
+                });
+                credential_lines += &format!("{credential}\n");
+            }
+        }
+        let files = Files {
+            users: database.folder().join("users.jsonl"),
+            credentials: database.folder().join("credentials.jsonl"),
+        };
+        std::fs::write(&files.users, user_lines).expect("a file");
+        std::fs::write(&files.credentials, credential_lines).expect("a file");
+        files
+    }
+}
+
+async fn create_app(database: &TestDatabase) -> String {
+    let output = claviger(database)
+        .args(["app", "create", "--json", "--name", "Shop"])
+        .args(["--origin", "https://shop.example.com"])
+        .output()
+        .await
+        .expect("it runs");
+    let app: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    app["app_id"].as_str().expect("an id").to_owned()
+}
+
+fn import(
+    database: &TestDatabase,
+    app_id: &str,
+    users: &Path,
+    credentials: &Path,
+) -> tokio::process::Command {
+    let mut command = claviger(database);
+    command
+        .args(["import", "--app", app_id])
+        .arg("--users")
+        .arg(users)
+        .arg("--credentials")
+        .arg(credentials);
+    command
+}
+
+async fn run_import(
+    database: &TestDatabase,
+    app_id: &str,
+    users: &Path,
+    credentials: &Path,
+) -> (Option<i32>, Value) {
+    let output = import(database, app_id, users, credentials)
+        .arg("--json")
+        .output()
+        .await
+        .expect("it runs");
+    let report = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    (output.status.code(), report)
+}
+
+/// Users and credentials, sorted.
+async fn export(database: &TestDatabase, app_id: &str) -> (Vec<Value>, Vec<Value>) {
+    let (users, credentials) = (
+        database.folder().join("exported-users.jsonl"),
+        database.folder().join("exported-credentials.jsonl"),
+    );
+    let output = claviger(database)
+        .args(["export", "--app", app_id, "--json"])
+        .arg("--users")
+        .arg(&users)
+        .arg("--credentials")
+        .arg(&credentials)
+        .output()
+        .await
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    (
+        read_lines(&users, "id"),
+        read_lines(&credentials, "credential_id"),
+    )
+}
+
+fn read_lines(path: &Path, id: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).expect("a file");
+    let mut lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+        .collect();
+    lines.sort_by_key(|line| line[id].as_str().expect("an id").to_owned());
+    lines
+}
