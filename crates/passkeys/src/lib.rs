@@ -47,7 +47,7 @@ pub use imported::Imported;
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 
-use platform::{Fault, Platform, values};
+use platform::{Fault, Platform};
 
 /// The handle on the passkey product; every door uses it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,40 +94,20 @@ impl Passkeys {
     /// handshakes are kept for an hour after they expired, so that a late finish
     /// is recorded as late and not as unknown.
     pub async fn sweep(&self) -> Result<Swept, Fault> {
+        let db = &self.platform.db;
         let now_ms = self.platform.clock.now_ms();
         let remembered_ms = now_ms - REMEMBERED_AFTER_EXPIRY_MS;
         Ok(Swept {
-            transactions: self
+            transactions: db
                 .delete_expired(transactions::DELETE_EXPIRED, remembered_ms)
                 .await?,
-            handshakes: self
+            handshakes: db
                 .delete_expired(handshakes::DELETE_EXPIRED, remembered_ms)
                 .await?,
-            nonces: self.delete_expired(nonces::DELETE_EXPIRED, now_ms).await?,
-            events: self.delete_expired(events::DELETE_EXPIRED, now_ms).await?,
+            nonces: db.delete_expired(nonces::DELETE_EXPIRED, now_ms).await?,
+            events: db.delete_expired(events::DELETE_EXPIRED, now_ms).await?,
         })
-    }
-
-    async fn delete_expired(&self, sql: &'static str, expired_at_ms: i64) -> Result<u64, Fault> {
-        let mut total = 0;
-        loop {
-            let deleted = self
-                .platform
-                .db
-                .write(async move |tx| {
-                    tx.execute(sql, values![expired_at_ms, SWEEP_BATCH_MAX])
-                        .await
-                })
-                .await?;
-            total += deleted;
-            if deleted == 0 {
-                return Ok(total);
-            }
-        }
     }
 }
 
 const REMEMBERED_AFTER_EXPIRY_MS: i64 = 60 * 60 * 1_000;
-
-/// How many rows a sweep deletes in one transaction.
-const SWEEP_BATCH_MAX: i64 = 500;
