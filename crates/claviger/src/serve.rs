@@ -33,7 +33,8 @@ pub struct Products {
 }
 
 impl Products {
-    /// Puts the products together as the settings say. Starts nothing.
+    /// Puts the products together as the settings say. The function runner takes its folder here,
+    /// which one server at a time may have, and ends what an earlier server left running in it.
     pub fn new(
         config: &Config,
         platform: &Platform,
