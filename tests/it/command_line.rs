@@ -107,6 +107,11 @@ async fn serve_refuses_what_is_unsafe_and_says_what_to_do() {
     for (arguments, reason) in [
         (vec!["--public-url", "http://login.example.com"], "https://"),
         (vec!["--listen", "0.0.0.0:0"], "public_url"),
+        (
+            vec!["--public-url", "https://login.example.com"],
+            "trusted_proxies",
+        ),
+        (vec!["--trusted-proxies", "10.0.0.1,0.0.0.0/0"], "0.0.0.0/0"),
         (vec!["--code-delivery", "log"], "confirmation codes"),
         (vec![], "master key"),
     ] {

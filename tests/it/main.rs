@@ -1,5 +1,6 @@
 //! The acceptance tests: everything seen from outside, over HTTP.
 
+mod addresses;
 mod architecture;
 mod command_line;
 mod custom_auth;

@@ -42,15 +42,21 @@ pub const ORIGIN: &str = "http://localhost:8081";
 impl Server {
     /// Starts a server that verifies signatures, on the database of the run.
     pub async fn start() -> Server {
+        Server::start_with(|_| {}).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_with(change: impl FnOnce(&mut Options)) -> Server {
         let database = crate::database().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let options = Options {
+        let mut options = Options {
             listen: Some(listener.local_addr().expect("an address")),
             data_dir: Some(database.folder().to_owned()),
             database_url: Some(database.url()),
             code_delivery: Some(CodeDelivery::Log),
             ..Options::default()
         };
+        change(&mut options);
         let config = options.resolve(None).expect("the settings resolve");
         let clock = Clock::manual(Clock::system().now_ms());
         let platform = Platform {

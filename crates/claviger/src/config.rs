@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::proxies::{ProxyRange, TrustedProxies};
+
 /// What a person may set, each by flag, environment variable or configuration
 /// file. In the file the names are those of the flags with `_` for `-`.
 #[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
@@ -46,6 +48,19 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<Url>,
+
+    /// Proxies whose X-Forwarded-For tells callers' addresses: addresses or ranges
+    /// (10.0.0.0/8), separated by commas or each with its own flag [default: none]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_TRUSTED_PROXIES",
+        value_name = "RANGE",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_proxies: Option<Vec<ProxyRange>>,
 
     /// Folder for everything this server keeps on disk [default: ./.claviger]
     #[arg(
@@ -211,6 +226,8 @@ pub struct Config {
     /// Under which URL clients reach this server, without a slash at its end;
     /// nothing means `http://localhost` and the port.
     pub public_url: Option<String>,
+    /// Whose word about callers' addresses is taken; nothing means that nobody decided.
+    pub trusted_proxies: Option<TrustedProxies>,
     /// Where this server keeps files.
     pub data_dir: PathBuf,
     /// Where the database is.
@@ -276,6 +293,7 @@ impl Options {
             public_url: self
                 .public_url
                 .map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            trusted_proxies: self.trusted_proxies.map(TrustedProxies::new),
             database: self.database_url.as_deref().map_or_else(
                 || Location::Sqlite(data_dir.join("claviger.db")),
                 Location::parse,
@@ -306,16 +324,21 @@ impl Config {
             .unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
     }
 
-    /// Refuses what `serve` must not do.
-    pub fn check_for_serve(&self) -> Result<(), ConfigError> {
-        let refuse = |why: &str| Err(ConfigError::Refused(why.to_owned()));
-        let is_local = Url::parse(&self.public_url()).is_ok_and(|url| {
+    /// Whether clients reach this server from its own machine only.
+    fn is_local(&self) -> bool {
+        Url::parse(&self.public_url()).is_ok_and(|url| {
             url.host_str() == Some("localhost")
                 || url
                     .host_str()
                     .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
                     .is_some_and(|address| address.is_loopback())
-        });
+        })
+    }
+
+    /// Refuses what `serve` must not do.
+    pub fn check_for_serve(&self) -> Result<(), ConfigError> {
+        let refuse = |why: &str| Err(ConfigError::Refused(why.to_owned()));
+        let is_local = self.is_local();
         if !is_local && !self.public_url().starts_with("https://") {
             return refuse(
                 "public_url must begin with https:// unless it is on localhost: browsers offer \
@@ -329,6 +352,27 @@ impl Config {
                  to the https:// address under which clients reach this server, or listen on \
                  127.0.0.1.",
             );
+        }
+        // This server does not end TLS itself, so one proxy at least stands in front.
+        if self.trusted_proxies.is_none() && !is_local {
+            return refuse(
+                "trusted_proxies is not set, so all callers would have the address of the proxy \
+                 that ends TLS: in events, and for the rate limits. Set it to the address of that \
+                 proxy as this server sees it (127.0.0.1 if it runs on this machine), and let the \
+                 proxy append to X-Forwarded-For. If this server sees its callers' own addresses, \
+                 say so in the configuration file: trusted_proxies = []",
+            );
+        }
+        if let Some(range) = self
+            .trusted_proxies
+            .as_ref()
+            .and_then(TrustedProxies::too_wide)
+        {
+            return refuse(&format!(
+                "trusted_proxies holds {range}, so callers could name any address as their own. \
+                 List the addresses of your own proxies only, or the range of the private network \
+                 that they are in."
+            ));
         }
         if self.code_delivery == CodeDelivery::Log {
             return refuse(
@@ -435,13 +479,19 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("claviger.toml");
-        std::fs::write(&file, "region = \"eu-west-1\"\nissuer = \"aws\"\n").unwrap();
+        std::fs::write(
+            &file,
+            "region = \"eu-west-1\"\nissuer = \"aws\"\ntrusted_proxies = [\"10.0.0.0/8\"]\n",
+        )
+        .unwrap();
         let flags = Options {
             region: Some("eu-north-1".into()),
             ..Options::default()
         };
         let config = flags.resolve(Some(&file)).unwrap();
         assert_eq!(config.region, "eu-north-1");
+        let trusted = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        assert_eq!(config.trusted_proxies, Some(trusted));
         assert_eq!(config.issuer, Issuer::Aws);
         assert_eq!(config.listen.to_string(), "127.0.0.1:8082");
     }
@@ -459,20 +509,41 @@ mod tests {
     fn serve_refuses_what_is_unsafe() {
         let url = |url: &str| Some(Url::parse(url).unwrap());
         let listen = |address: &str| Some(address.parse().unwrap());
+        let ranges = |list: &[&str]| Some(list.iter().map(|text| text.parse().unwrap()).collect());
         let safe = [
-            (url("https://login.example.com"), listen("0.0.0.0:8082")),
-            (url("http://localhost:8082"), listen("127.0.0.1:8082")),
-            (url("http://127.0.0.1:8082"), None),
-            (url("http://[::1]:8082"), listen("[::1]:8082")),
+            (
+                url("https://login.example.com"),
+                listen("0.0.0.0:8082"),
+                ranges(&["10.0.0.0/8", "::1"]),
+            ),
+            (url("https://login.example.com"), None, ranges(&[])),
+            (url("http://localhost:8082"), listen("127.0.0.1:8082"), None),
+            (url("http://127.0.0.1:8082"), None, None),
+            (url("http://[::1]:8082"), listen("[::1]:8082"), None),
         ];
-        for (public_url, listen) in safe {
+        for (public_url, listen, trusted_proxies) in safe {
             config(Options {
                 public_url,
                 listen,
+                trusted_proxies,
                 ..Options::default()
             })
             .check_for_serve()
             .unwrap();
+        }
+        for (trusted_proxies, reason) in [
+            (None, "127.0.0.1 if it runs on this machine"),
+            (ranges(&["10.0.0.1", "0.0.0.0/0"]), "0.0.0.0/0"),
+            (ranges(&["::/0"]), "::/0"),
+        ] {
+            let refused = config(Options {
+                public_url: url("https://login.example.com"),
+                trusted_proxies,
+                ..Options::default()
+            })
+            .check_for_serve()
+            .unwrap_err();
+            assert!(refused.to_string().contains(reason), "{refused}");
         }
         let unsafe_ones = [
             (url("http://login.example.com"), None, None),
@@ -488,6 +559,7 @@ mod tests {
             let refused = config(Options {
                 public_url: public_url.clone(),
                 listen,
+                trusted_proxies: ranges(&[]),
                 code_delivery,
                 ..Options::default()
             })

@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod dev;
 mod middleware;
+pub mod proxies;
 pub mod routes;
 pub mod serve;
 pub mod telemetry;

@@ -1,13 +1,14 @@
-//! What every request passes, whichever product it is for: a request id, an
-//! access log line, a deadline for its body, a catch for our own panics, and
+//! What every request passes, whichever product it is for: a request id, its
+//! caller's address, an access log line, a deadline for its body, a catch for our own panics, and
 //! the headers that protect browsers.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
     body::Body,
-    extract::{MatchedPath, Request},
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    middleware::map_request_with_state,
     response::{IntoResponse, Response},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -20,13 +21,16 @@ use tower_http::{
 };
 use tracing::{Level, Span, info_span};
 
+use crate::proxies::TrustedProxies;
+
 /// How long a client may stay silent in the middle of a body.
 const BODY_SILENCE_MAX: Duration = Duration::from_secs(30);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Puts the common layers around all routes.
-pub(crate) fn wrap(router: Router) -> Router {
+pub(crate) fn wrap(router: Router, trusted_proxies: TrustedProxies) -> Router {
     router
+        .layer(map_request_with_state(trusted_proxies, name_caller))
         .layer(RequestBodyTimeoutLayer::new(BODY_SILENCE_MAX))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::if_not_present(
@@ -45,6 +49,23 @@ pub(crate) fn wrap(router: Router) -> Router {
                 .on_failure(()),
         )
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+}
+
+/// Puts the caller's address in the place of the socket's, for whoever asks
+/// later: no product has to know of proxies, and none can take the wrong one.
+/// The port of a caller behind a proxy is not known and said to be 0.
+async fn name_caller(
+    State(trusted_proxies): State<TrustedProxies>,
+    mut request: Request,
+) -> Request {
+    if let Some(&ConnectInfo::<SocketAddr>(peer)) = request.extensions().get() {
+        let caller = trusted_proxies.caller(peer.ip(), request.headers());
+        if caller != peer.ip() {
+            let named = ConnectInfo(SocketAddr::new(caller, 0));
+            request.extensions_mut().insert(named);
+        }
+    }
+    request
 }
 
 /// The route's pattern and not the path, which may hold ids; never the query, which may hold secrets.

@@ -31,7 +31,7 @@ pub fn router(products: &Products, db: Db) -> Router {
         .merge(products.pools.router())
         .merge(products.functions.router())
         .fallback(not_found);
-    middleware::wrap(router)
+    middleware::wrap(router, products.trusted_proxies.clone())
 }
 
 async fn welcome() -> &'static str {

@@ -11,6 +11,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
     config::{CodeDelivery, Config, Issuer},
+    proxies::TrustedProxies,
     routes,
 };
 
@@ -30,6 +31,8 @@ pub struct Products {
     pub pools: UserPools,
     /// The Lambda-compatible function runner.
     pub functions: Functions,
+    /// Whose word about callers' addresses is taken.
+    pub trusted_proxies: TrustedProxies,
 }
 
 impl Products {
@@ -80,6 +83,7 @@ impl Products {
             passkeys,
             pools,
             functions,
+            trusted_proxies: config.trusted_proxies.clone().unwrap_or_default(),
         })
     }
 }

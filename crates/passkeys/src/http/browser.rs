@@ -30,7 +30,8 @@ use crate::{
     ids::{HandshakeId, TransactionId},
 };
 
-/// The address is that of the socket: `X-Forwarded-For` could say anything.
+/// The address is that which the program names. No header is read for it here:
+/// `X-Forwarded-For` could say anything.
 impl FromRequestParts<Passkeys> for Caller {
     type Rejection = Infallible;
 
