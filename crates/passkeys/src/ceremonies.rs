@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use webauthn::{
     Algorithm, Authentication, AuthenticationOptions, AuthenticationResponse,
     AuthenticatorAttachment, Credential, CredentialDescriptor, Denial, ExpectedAuthentication,
-    ExpectedRegistration, RegistrationOptions, RegistrationResponse, user_handle_matches,
+    ExpectedRegistration, RegistrationOptions, RegistrationResponse, UserVerification,
+    user_handle_matches,
 };
 
 use crate::{
@@ -62,13 +63,24 @@ pub(crate) struct Finish<R> {
 impl Passkeys {
     /// Starts the registration that `transaction_id` permits. Creates the user
     /// when the external id is new.
+    ///
+    /// `is_conditional`: the client asks for conditional mediation, so nobody may
+    /// be there to touch or to be verified. Refused for an app that requires user
+    /// verification, which such a client could never report.
     pub(crate) async fn start_registration(
         &self,
         app: App,
         transaction_id: TransactionId,
         attachment: Option<AuthenticatorAttachment>,
+        is_conditional: bool,
         caller: Caller,
     ) -> Result<Started, Failure> {
+        if is_conditional && app.settings.user_verification == UserVerification::Required {
+            return Err(Refusal::InvalidRequest(
+                "mediation cannot be conditional: this app requires user verification.".into(),
+            )
+            .into());
+        }
         let draw = self.draw_start();
         let new_user_id = UserId::random(&self.platform.entropy);
         self.platform
@@ -107,6 +119,7 @@ impl Passkeys {
                     transaction_id: Some(transaction_id.clone()),
                     user_id: Some(user.id.clone()),
                     attachment,
+                    is_conditional,
                     expires_at_ms: (now_ms + life_ms).min(transaction.expires_at_ms),
                     ..draw.handshake(&app, Ceremony::Registration)
                 };
@@ -320,6 +333,7 @@ impl Draw {
             user_verification: app.settings.user_verification,
             algorithms: app.settings.algorithms.clone(),
             attachment: None,
+            is_conditional: false,
             allowed_devices: None,
             created_at_ms: self.now_ms,
             expires_at_ms: self.now_ms,
@@ -524,7 +538,7 @@ async fn register(
             challenge: &handshake.challenge,
             user_verification: handshake.user_verification,
             algorithms: &handshake.algorithms,
-            conditional: false,
+            conditional: handshake.is_conditional,
             attestation: &webauthn::AttestationPolicy::None,
             now_ms: attempt.now_ms,
         },
@@ -734,7 +748,7 @@ const TRIES_MAX: u32 = 64;
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use webauthn::{RelyingParty, UserVerification, forge::Authenticator};
+    use webauthn::{RelyingParty, forge::Authenticator};
 
     use super::*;
 

@@ -32,6 +32,10 @@ pub(crate) struct Handshake {
     pub(crate) algorithms: Vec<Algorithm>,
     /// What the options of a registration asked for; None for any.
     pub(crate) attachment: Option<AuthenticatorAttachment>,
+    /// Whether a registration may run without a gesture of the user: the client
+    /// said at the start that it asks for conditional mediation. What a client
+    /// says at the finish changes nothing (webauthn-checks R33).
+    pub(crate) is_conditional: bool,
     /// The devices named in `allowCredentials`; None for any.
     pub(crate) allowed_devices: Option<Vec<DeviceId>>,
     pub(crate) created_at_ms: i64,
@@ -105,6 +109,7 @@ impl Handshake {
             user_verification: stored::word_of(row, "user_verification")?,
             algorithms: stored::json_of(row, "algorithms")?,
             attachment: stored::optional_word_of(row, "attachment")?,
+            is_conditional: row.get("is_conditional")?,
             allowed_devices,
             created_at_ms: row.get("created_at_ms")?,
             expires_at_ms: row.get("expires_at_ms")?,
@@ -120,8 +125,8 @@ pub(crate) async fn insert(
     tx.execute(
         "INSERT INTO passkeys_handshakes (
             id, app_id, ceremony, transaction_id, user_id, challenge, rp_id, user_verification,
-            algorithms, attachment, allowed_devices, created_at_ms, expires_at_ms
-         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            algorithms, attachment, is_conditional, allowed_devices, created_at_ms, expires_at_ms
+         ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         values![
             &handshake.id,
             app_id,
@@ -133,6 +138,7 @@ pub(crate) async fn insert(
             stored::word(handshake.user_verification),
             stored::json(&handshake.algorithms),
             handshake.attachment.map(stored::word),
+            handshake.is_conditional,
             handshake.allowed_devices.as_ref().map(stored::json),
             handshake.created_at_ms,
             handshake.expires_at_ms,
@@ -156,7 +162,8 @@ pub(crate) async fn take(
             "UPDATE passkeys_handshakes SET spent_at_ms = $3
              WHERE id = $1 AND app_id = $2 AND spent_at_ms IS NULL
              RETURNING id, ceremony, transaction_id, user_id, challenge, rp_id, user_verification,
-                       algorithms, attachment, allowed_devices, created_at_ms, expires_at_ms",
+                       algorithms, attachment, is_conditional, allowed_devices, created_at_ms,
+                       expires_at_ms",
             values![id, app_id, now_ms],
         )
         .await?;
@@ -202,6 +209,7 @@ mod tests {
             user_verification: UserVerification::Preferred,
             algorithms: vec![Algorithm::Es256],
             attachment: None,
+            is_conditional: false,
             allowed_devices: None,
             created_at_ms: 0,
             expires_at_ms: NOW_MS + 1,

@@ -32,6 +32,10 @@ const MIGRATIONS: &[Migration] = &[
         "0006_passkeys_import",
         include_str!("../../../migrations/0006_passkeys_import.sql"),
     ),
+    (
+        "0011_passkeys_conditional",
+        include_str!("../../../migrations/0011_passkeys_conditional.sql"),
+    ),
 ];
 
 /// Brings the schema up to date. Safe when several processes start at once:

@@ -10,7 +10,8 @@ use axum::{
         HeaderMap, HeaderValue, Method, StatusCode,
         header::{
             ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
-            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ORIGIN, USER_AGENT, VARY,
+            ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+            ORIGIN, RETRY_AFTER, USER_AGENT, VARY,
         },
         request::Parts,
     },
@@ -86,6 +87,10 @@ pub(super) async fn admit(
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin.filter(|_| is_allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from(RETRY_AFTER),
+        );
     }
     response
 }
@@ -106,8 +111,16 @@ pub(super) async fn start_registration(
             )
         })?),
     };
+    // Ours: what the client will ask of the browser. Passage's clients never do.
+    let is_conditional = match body.optional_text("mediation")? {
+        None => false,
+        Some("conditional") => true,
+        Some(_) => {
+            return Err(Refusal::InvalidRequest("mediation must be conditional.".into()).into());
+        }
+    };
     let started = passkeys
-        .start_registration(app, transaction_id, attachment, caller)
+        .start_registration(app, transaction_id, attachment, is_conditional, caller)
         .await?;
     Ok(started_answer(&started))
 }

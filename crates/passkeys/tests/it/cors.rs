@@ -33,6 +33,12 @@ fn allows(answer: &Answer, origin: Option<&str>) {
         .get("access-control-allow-origin")
         .map(|value| value.to_str().unwrap());
     assert_eq!(allowed, origin);
+    // A page that may read the answer may also read how long to wait.
+    let exposed = answer.headers.get("access-control-expose-headers");
+    assert_eq!(
+        exposed.map(|value| value.to_str().unwrap()),
+        origin.map(|_| "retry-after")
+    );
     assert_eq!(answer.headers["vary"], "Origin");
     assert_eq!(answer.headers.get("access-control-allow-credentials"), None);
 }

@@ -2,6 +2,7 @@
 //! moved by hand and a software authenticator. PostgreSQL takes part when
 //! `CLAVIGER_TEST_POSTGRES` names a server; `cargo xtask test` sees to it.
 
+mod conditional;
 mod cors;
 mod denials;
 mod events;
