@@ -2,17 +2,19 @@
 //! ([section 8](https://www.w3.org/TR/webauthn-3/#sctn-defined-attestation-formats)).
 //!
 //! One file per format below; each gives [`Evidence`] or a denial, and [`verify`] weighs the evidence. What is not
-//! here: where trust anchors and facts about models come from. They are values.
+//! here: where trust anchors and facts about models come from. They are values; `metadata` reads one source of them.
 
 mod android_key;
 mod apple;
 mod certificate;
 mod fido_u2f;
+mod metadata;
 mod object;
 mod packed;
 mod tpm;
 mod trust;
 
+pub use metadata::{Metadata, MetadataError, MetadataSigner};
 pub(crate) use object::AttestationObject;
 pub use trust::{TrustAnchor, TrustAnchorError};
 

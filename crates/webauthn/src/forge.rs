@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 use crate::Algorithm;
 
 pub mod attestation;
+pub mod metadata;
 
 /// Bits of [`AuthenticatorData::flags`].
 pub mod flag {

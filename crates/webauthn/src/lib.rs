@@ -29,7 +29,7 @@ mod user_handle;
 
 pub use attestation::{
     AndroidKeys, Attestation, AttestationConveyance, AttestationPolicy, AuthenticatorModel,
-    DirectAttestation, TrustAnchor, TrustAnchorError,
+    DirectAttestation, Metadata, MetadataError, MetadataSigner, TrustAnchor, TrustAnchorError,
 };
 pub use authentication::{
     Authentication, AuthenticationOptions, AuthenticationResponse, CounterPolicy,

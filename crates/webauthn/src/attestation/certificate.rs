@@ -108,6 +108,12 @@ impl<'b> Certificate<'b> {
         &self.public_key
     }
 
+    /// The same key as the bits of its kind: a point, say.
+    pub(super) fn public_key_bits(&self) -> Option<&[u8]> {
+        let info = self.content.tbs_certificate().subject_public_key_info();
+        info.subject_public_key.as_bytes()
+    }
+
     pub(super) fn is_version_3(&self) -> bool {
         self.content.tbs_certificate().version() == Version::V3
     }
@@ -273,7 +279,7 @@ fn is_identified(
 }
 
 /// How certificates may be signed: nothing with SHA-1, no RSA below 2048 bits.
-static CERTIFICATE_SUITES: &[&dyn SignatureVerificationAlgorithm] = &[
+pub(super) static CERTIFICATE_SUITES: &[&dyn SignatureVerificationAlgorithm] = &[
     suites::ECDSA_P256_SHA256,
     suites::ECDSA_P256_SHA384,
     suites::ECDSA_P256_SHA512,

@@ -267,14 +267,19 @@ impl Certificate {
     }
 
     fn signature_algorithm(&self) -> Vec<u8> {
-        sequence(&match self.issuer_key.algorithm() {
-            Algorithm::Es256 => oid("1.2.840.10045.4.3.2"),
-            Algorithm::Es384 => oid("1.2.840.10045.4.3.3"),
-            Algorithm::Es512 => oid("1.2.840.10045.4.3.4"),
-            Algorithm::EdDsa => oid("1.3.101.112"),
-            Algorithm::Rs256 => [oid("1.2.840.113549.1.1.11"), vec![0x05, 0]].concat(),
-        })
+        signature_algorithm(&self.issuer_key)
     }
+}
+
+/// How a key signs certificates and lists of them, as an identifier in DER.
+pub(super) fn signature_algorithm(key: &SigningKey) -> Vec<u8> {
+    sequence(&match key.algorithm() {
+        Algorithm::Es256 => oid("1.2.840.10045.4.3.2"),
+        Algorithm::Es384 => oid("1.2.840.10045.4.3.3"),
+        Algorithm::Es512 => oid("1.2.840.10045.4.3.4"),
+        Algorithm::EdDsa => oid("1.3.101.112"),
+        Algorithm::Rs256 => [oid("1.2.840.113549.1.1.11"), vec![0x05, 0]].concat(),
+    })
 }
 
 /// A distinguished name: attribute ids and texts.
@@ -311,7 +316,7 @@ impl Name {
         self.0.retain(|(known, _)| *known != id);
     }
 
-    fn der(&self) -> Vec<u8> {
+    pub(super) fn der(&self) -> Vec<u8> {
         let attributes = self.0.iter().map(|(id, text)| {
             let attribute = sequence(&[oid(id), element(0x0c, text.as_bytes())].concat());
             element(0x31, &attribute)
@@ -358,12 +363,21 @@ impl Extension {
         Self::new("2.5.29.15", true, vec![0x03, 2, 0, bits])
     }
 
+    /// The DNS name of a server.
+    pub fn dns_name(name: &str) -> Self {
+        Self::new(
+            "2.5.29.17",
+            false,
+            sequence(&element(0x82, name.as_bytes())),
+        )
+    }
+
     /// The model of the authenticator, doubly wrapped as it must be.
     pub fn aaguid(aaguid: &[u8; 16]) -> Self {
         Self::new("1.3.6.1.4.1.45724.1.1.4", false, element(0x04, aaguid))
     }
 
-    fn der(&self) -> Vec<u8> {
+    pub(super) fn der(&self) -> Vec<u8> {
         let mut content = oid(&self.id);
         if self.is_critical {
             content.extend([0x01, 1, 0xff]);
@@ -621,11 +635,11 @@ fn context(tag: u32, content: &[u8]) -> Vec<u8> {
     }
 }
 
-fn sequence(content: &[u8]) -> Vec<u8> {
+pub(super) fn sequence(content: &[u8]) -> Vec<u8> {
     element(0x30, content)
 }
 
-fn bit_string(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn bit_string(bytes: &[u8]) -> Vec<u8> {
     element(0x03, &[&[0], bytes].concat())
 }
 
@@ -636,6 +650,6 @@ fn unsigned(number: &[u8]) -> Vec<u8> {
     }
 }
 
-fn oid(dots: &str) -> Vec<u8> {
+pub(super) fn oid(dots: &str) -> Vec<u8> {
     element(0x06, ObjectIdentifier::new_unwrap(dots).as_bytes())
 }

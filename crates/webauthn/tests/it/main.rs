@@ -4,6 +4,7 @@ mod accepted;
 mod attestation;
 mod authentication;
 mod client_data;
+mod metadata;
 mod options;
 mod properties;
 mod registration;
