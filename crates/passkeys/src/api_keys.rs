@@ -102,6 +102,26 @@ impl Passkeys {
             .await
     }
 
+    /// Deletes an API key: it is refused from now on.
+    pub async fn delete_api_key(&self, app_id: &AppId, id: &ApiKeyId) -> Result<(), Failure> {
+        let (app_id, id) = (app_id.clone(), id.clone());
+        self.platform
+            .db
+            .write(async move |tx| {
+                let deleted = tx
+                    .execute(
+                        "DELETE FROM passkeys_api_keys WHERE app_id = $1 AND id = $2",
+                        values![&app_id, &id],
+                    )
+                    .await?;
+                match deleted {
+                    0 => Err(Failure::from(Refusal::ApiKeyNotFound)),
+                    _ => Ok(()),
+                }
+            })
+            .await
+    }
+
     /// The app `app_id`, if `secret` is one of its API keys.
     ///
     /// An unknown app, an unknown key and a key of another app look alike

@@ -62,7 +62,7 @@ pub(crate) struct Finish<R> {
 
 impl Passkeys {
     /// Starts the registration that `transaction_id` permits. Creates the user
-    /// when the external id is new.
+    /// when the external id is new, if the app has sign-up on.
     ///
     /// `is_conditional`: the client asks for conditional mediation, so nobody may
     /// be there to touch or to be verified. Refused for an app that requires user
@@ -97,14 +97,16 @@ impl Passkeys {
                 )
                 .await?
                 .ok_or(Refusal::TransactionNotFound)?;
-                let user = users::find_or_create(
-                    tx,
-                    &app.id,
-                    &transaction.external_id,
-                    &new_user_id,
-                    now_ms,
-                )
-                .await?;
+                let user = match app.settings.public_signup {
+                    true => {
+                        let external_id = &transaction.external_id;
+                        users::find_or_create(tx, &app.id, external_id, &new_user_id, now_ms)
+                            .await?
+                    }
+                    false => users::find_by_external_id(tx, &app.id, &transaction.external_id)
+                        .await?
+                        .ok_or(Refusal::SignUpIsOff)?,
+                };
                 if user.is_inactive() {
                     return Err(Refusal::UserNotActive.into());
                 }
@@ -140,7 +142,7 @@ impl Passkeys {
                     exclude: &exclude,
                     attachment,
                     user_verification: handshake.user_verification,
-                    attestation: webauthn::AttestationConveyance::None,
+                    attestation: app.settings.attestation.conveyance,
                 });
                 Ok(Started {
                     handshake_id: handshake.id,
@@ -539,11 +541,16 @@ async fn register(
             user_verification: handshake.user_verification,
             algorithms: &handshake.algorithms,
             conditional: handshake.is_conditional,
-            attestation: &webauthn::AttestationPolicy::None,
+            attestation: &app.settings.attestation.policy()?,
             now_ms: attempt.now_ms,
         },
         response,
     )?;
+    // Step 18: the app's policy on credentials that can be backed up (webauthn-checks R49).
+    if registration.credential.backup_eligible == Some(true) && !app.settings.allows_synced_passkeys
+    {
+        return Err(Denial::ModelNotAllowed.into());
+    }
     let device = NewDevice {
         id: device_id,
         user_id: &user.id,

@@ -5,21 +5,25 @@
 //! section b.1). Whatever else lies under `/v1` answers in the contract's error
 //! shape too.
 
+mod apps;
+mod association;
 mod body;
 mod browser;
 mod error;
 mod management;
+mod native_clients;
 mod query;
 mod wire;
 
 use axum::{
     Router,
+    extract::State,
     middleware::from_fn_with_state,
     response::Response,
     routing::{MethodRouter, any, delete, get, patch, post},
 };
 
-use crate::Passkeys;
+use crate::{Passkeys, association::AssociationFile};
 
 impl Passkeys {
     /// The routes of the service, to be merged into the program's.
@@ -40,7 +44,18 @@ impl Passkeys {
                 "/v1/apps/{app_id}/authenticate/verify",
                 post(management::verify_nonce),
             ),
-            ("/v1/apps/{app_id}", get(management::get_app)),
+            (
+                "/v1/apps/{app_id}",
+                get(apps::get_app).patch(apps::update_app),
+            ),
+            (
+                "/v1/apps/{app_id}/native-clients",
+                get(native_clients::list_native_clients).post(native_clients::create_native_client),
+            ),
+            (
+                "/v1/apps/{app_id}/native-clients/{native_client_id}",
+                get(native_clients::get_native_client).delete(native_clients::delete_native_client),
+            ),
             ("/v1/apps/{app_id}/users", get(management::list_users)),
             (
                 "/v1/apps/{app_id}/users/{user_id}",
@@ -99,12 +114,32 @@ impl Passkeys {
             .route("/v1/{*path}", any(not_found));
         management
             .merge(browser)
+            .merge(association_files())
             .merge(rest)
             .with_state(self.clone())
     }
 }
 
-fn routes<const N: usize>(routes: [(&'static str, MethodRouter<Passkeys>); N]) -> Router<Passkeys> {
+/// Every file of a domain, for each app and for the host of this server.
+fn association_files() -> Router<Passkeys> {
+    AssociationFile::ALL
+        .into_iter()
+        .fold(Router::new(), |router, file| {
+            let name = file.name();
+            let of_app = get(move |State(passkeys): State<Passkeys>, path| async move {
+                association::of_app(&passkeys, path, file).await
+            });
+            let of_public_host = get(move |State(passkeys): State<Passkeys>| async move {
+                association::of_public_host(&passkeys, file).await
+            });
+            router.merge(routes([
+                (&*format!("/v1/apps/{{app_id}}/.well-known/{name}"), of_app),
+                (&*format!("/.well-known/{name}"), of_public_host),
+            ]))
+        })
+}
+
+fn routes<const N: usize>(routes: [(&str, MethodRouter<Passkeys>); N]) -> Router<Passkeys> {
     routes
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| {

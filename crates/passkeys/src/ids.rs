@@ -67,6 +67,8 @@ ids! {
     AppId;
     /// Identifies an API key to people; not part of the secret.
     ApiKeyId;
+    /// Identifies a native client of an app.
+    NativeClientId;
     /// Our own id of a user, also the content of the user handle.
     UserId;
     /// Id of a device; distinct from its credential id.
@@ -79,7 +81,7 @@ ids! {
     EventId;
 }
 
-ids_from_outside! { AppId TransactionId HandshakeId EventId }
+ids_from_outside! { AppId ApiKeyId NativeClientId TransactionId HandshakeId EventId }
 
 /// Ids that arrive from outside and may have been imported: any text of 1 to 64 bytes.
 macro_rules! ids_of_any_form {

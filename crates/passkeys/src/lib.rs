@@ -2,7 +2,8 @@
 //! or app runs a WebAuthn ceremony under it, and the customer's server exchanges
 //! the nonce it gets for the user's external id.
 //!
-//! The map: `apps` and their `api_keys`; `transactions` permit a ceremony;
+//! The map: `apps` and their `api_keys`, `app_settings`, `attestation` policy and
+//! `native_clients`; `association` is what their domains publish; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
 //! `events` tell what happened; `nonces` prove a finished ceremony. `import` and
@@ -15,7 +16,10 @@
 //! session or token of an end user, which is the customer's business.
 
 mod api_keys;
+mod app_settings;
 mod apps;
+mod association;
+mod attestation;
 mod caller;
 mod ceremonies;
 mod devices;
@@ -27,6 +31,7 @@ mod ids;
 mod import;
 mod imported;
 mod listing;
+mod native_clients;
 mod nonces;
 mod refusal;
 mod stored;
@@ -34,16 +39,19 @@ mod transactions;
 mod users;
 
 pub use api_keys::{ApiKey, NewApiKey};
-pub use apps::{App, AppSettings, Lifetimes, NewApp};
+pub use app_settings::{AppSettings, Lifetimes, SettingsChanges, algorithm_named};
+pub use apps::{App, AppChanges, NewApp};
+pub use attestation::{AttestationSettings, TrustCertificate};
 pub use devices::{Device, DeviceType};
 pub use events::{Event, EventPage, EventQuery, EventType};
 pub use export::ExportError;
-pub use ids::{ApiKeyId, AppId, DeviceId, EventId, TransactionId, UserId};
+pub use ids::{ApiKeyId, AppId, DeviceId, EventId, NativeClientId, TransactionId, UserId};
 pub use import::{
     ImportError, ImportFile, ImportFiles, ImportIssue, ImportOptions, ImportReport, ImportTally,
     UserColumns,
 };
 pub use imported::Imported;
+pub use native_clients::{Fingerprint, FingerprintError, NativeClient, NativeSoftware};
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 

@@ -56,16 +56,47 @@ pub enum Refusal {
     /// An authentication without a transaction did not verify.
     #[error("The passkey could not be verified or is not known here.")]
     DiscoverableVerificationFailed,
-    /// The origin of a new app cannot be one.
-    #[error("The origin {origin:?} cannot be used: {cause}.")]
+    /// Sign-up is off, and the external id is of no user.
+    #[error(
+        "There is no such user, and sign-up is off for this app: only users that exist may \
+         register a passkey."
+    )]
+    SignUpIsOff,
+    /// No native client of this id.
+    #[error("The app has no such native client.")]
+    NativeClientNotFound,
+    /// The app has this native app already.
+    #[error("The app has this native client already. To change it, delete it and create it anew.")]
+    NativeClientAlreadyExists,
+    /// No API key of this id.
+    #[error("The app has no such API key.")]
+    ApiKeyNotFound,
+    /// Passkeys answer only to the RP ID they were made for.
+    #[error(
+        "rp_id cannot become {new:?}: {devices} passkeys were made under {old:?} and would stop \
+         working, because a passkey answers only to the RP ID it was made for. To change it all \
+         the same, repeat the change with force."
+    )]
+    RpIdInUse {
+        /// How many devices would stop working.
+        devices: i64,
+        /// The RP ID of today.
+        old: String,
+        /// The one that was asked for.
+        new: String,
+    },
+    /// A text cannot be an origin.
+    #[error("{member} {origin:?} cannot be used: {cause}.")]
     OriginInvalid {
+        /// Where it was given.
+        member: &'static str,
         /// The text that was given.
         origin: String,
         /// What is wrong with it.
         cause: OriginError,
     },
-    /// The RP ID of a new app is neither the host of its origin nor a domain above it.
-    #[error("The RP ID {rp_id:?} must be the host of {auth_origin} or a domain above it.")]
+    /// The RP ID of an app is neither the host of its origin nor a domain above it.
+    #[error("rp_id {rp_id:?} must be the host of {auth_origin} or a domain above it.")]
     RpIdNotAllowed {
         /// The text that was given.
         rp_id: String,

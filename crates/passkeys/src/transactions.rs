@@ -49,7 +49,8 @@ pub(crate) struct Transaction {
 }
 
 impl Passkeys {
-    /// Permits one registration. Creates no user yet.
+    /// Permits one registration. Creates no user yet; where sign-up is off, there
+    /// must be one.
     pub(crate) async fn create_register_transaction(
         &self,
         app: App,
@@ -62,9 +63,14 @@ impl Passkeys {
         self.platform
             .db
             .write(async move |tx| {
-                let user = users::find_by_external_id(tx, &app.id, external_id.as_str()).await?;
-                if user.is_some_and(|user| user.is_inactive()) {
-                    return Err(Refusal::CannotCreateTransaction.into());
+                match users::find_by_external_id(tx, &app.id, external_id.as_str()).await? {
+                    Some(user) if user.is_inactive() => {
+                        return Err(Refusal::CannotCreateTransaction.into());
+                    }
+                    None if !app.settings.public_signup => {
+                        return Err(Refusal::SignUpIsOff.into());
+                    }
+                    _ => {}
                 }
                 let transaction = Transaction {
                     external_id: external_id.as_str().to_owned(),

@@ -33,6 +33,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/0006_passkeys_import.sql"),
     ),
     (
+        "0007_passkeys_app_settings",
+        include_str!("../../../migrations/0007_passkeys_app_settings.sql"),
+    ),
+    (
         "0011_passkeys_conditional",
         include_str!("../../../migrations/0011_passkeys_conditional.sql"),
     ),

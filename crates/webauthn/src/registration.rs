@@ -215,7 +215,7 @@ pub fn verify(
     header.check_user_verified(expected.user_verification)?;
     // 17. Backup flags.
     header.check_backup_flags()?;
-    // 18. Synced passkeys are welcome, so backup eligibility decides nothing.
+    // 18. Whether credentials that can be backed up are welcome is for the caller to say.
     // 19. Algorithm, and (ours) whether the key is one that can ever verify and protects anything.
     let key = CoseKey::read(attested.public_key)?;
     let algorithm = key

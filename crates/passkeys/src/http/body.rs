@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use crate::{Failure, Refusal};
 
-/// The object in a request's body; empty when the body is.
+/// The object in a request's body, or one inside it; empty when the body is.
+#[derive(Default)]
 pub(super) struct Object(Map<String, Value>);
 
 impl<S: Sync> FromRequest<S> for Object {
@@ -48,6 +49,80 @@ impl Object {
         self.optional_text(name)?
             .filter(|text| !text.is_empty())
             .ok_or_else(|| invalid(&format!("{name} is missing or empty.")))
+    }
+
+    /// The member as true or false, if it is there.
+    pub(super) fn optional_bool(&self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::Bool(value)) => Ok(Some(*value)),
+            Some(_) => Err(invalid(&format!("{name} must be true or false."))),
+        }
+    }
+
+    /// The member as a whole number, if it is there.
+    pub(super) fn optional_integer(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        self.member(name)
+            .map(|value| {
+                value
+                    .as_i64()
+                    .ok_or_else(|| invalid(&format!("{name} must be a whole number.")))
+            })
+            .transpose()
+    }
+
+    /// The member as one of some words, if it is there.
+    pub(super) fn optional_word<T: Copy>(
+        &self,
+        name: &str,
+        words: &[(&str, T)],
+    ) -> Result<Option<T>, Refusal> {
+        let Some(text) = self.optional_text(name)? else {
+            return Ok(None);
+        };
+        match words.iter().find(|(word, _)| *word == text) {
+            Some((_, meaning)) => Ok(Some(*meaning)),
+            None => {
+                let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+                Err(invalid(&format!("{name} must be {}.", words.join(" or "))))
+            }
+        }
+    }
+
+    /// The member as a list of texts, each read by `read`, if it is there.
+    pub(super) fn optional_list<T>(
+        &self,
+        name: &str,
+        read: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<Vec<T>>, Refusal> {
+        let not_texts = || invalid(&format!("{name} must be a list of texts."));
+        let Some(member) = self.member(name) else {
+            return Ok(None);
+        };
+        member
+            .as_array()
+            .ok_or_else(not_texts)?
+            .iter()
+            .map(|entry| {
+                read(entry.as_str().ok_or_else(not_texts)?)
+                    .map_err(|what| invalid(&format!("{name}: {what}.")))
+            })
+            .collect::<Result<_, _>>()
+            .map(Some)
+    }
+
+    /// The member as a list of texts, if it is there.
+    pub(super) fn optional_texts(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+        self.optional_list(name, |text| Ok(text.to_owned()))
+    }
+
+    /// The member as an object, if it is there.
+    pub(super) fn optional_object(&self, name: &str) -> Result<Option<Object>, Refusal> {
+        match self.member(name) {
+            None => Ok(None),
+            Some(Value::Object(members)) => Ok(Some(Object(members.clone()))),
+            Some(_) => Err(invalid(&format!("{name} must be an object."))),
+        }
     }
 
     /// The member, if it is there and not null.
@@ -126,5 +201,51 @@ mod tests {
         for name in ["empty", "null", "absent", "number"] {
             assert!(object.text(name).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_member_of_another_type_is_refused_by_name() {
+        let object = Object::parse(
+            br#"{"bool":true,"integer":-7,"half":0.5,"huge":18446744073709551615,"word":"b",
+                 "list":["a","b"],"mixed":["a",1],"object":{"inner":1},"null":null}"#,
+        )
+        .unwrap();
+        let words = [("a", 1), ("b", 2)];
+        assert_eq!(object.optional_bool("bool"), Ok(Some(true)));
+        assert_eq!(object.optional_integer("integer"), Ok(Some(-7)));
+        assert_eq!(object.optional_word("word", &words), Ok(Some(2)));
+        assert_eq!(
+            object.optional_texts("list"),
+            Ok(Some(vec!["a".into(), "b".into()]))
+        );
+        let inner = object.optional_object("object").unwrap().unwrap();
+        assert_eq!(inner.optional_integer("inner"), Ok(Some(1)));
+        for name in ["null", "absent"] {
+            assert_eq!(object.optional_bool(name), Ok(None));
+            assert_eq!(object.optional_integer(name), Ok(None));
+            assert_eq!(object.optional_word(name, &words), Ok(None));
+            assert_eq!(object.optional_texts(name), Ok(None));
+            assert!(object.optional_object(name).unwrap().is_none());
+        }
+        let names = |refusal: Option<Refusal>, name: &str| {
+            let text = refusal.expect(name).to_string();
+            assert!(text.starts_with(name), "{text}");
+        };
+        for name in ["integer", "half", "huge", "word", "list", "mixed", "object"] {
+            names(object.optional_bool(name).err(), name);
+        }
+        for name in ["bool", "half", "huge", "word", "list", "object"] {
+            names(object.optional_integer(name).err(), name);
+        }
+        for name in ["bool", "integer", "word", "mixed", "object"] {
+            names(object.optional_texts(name).err(), name);
+        }
+        for name in ["bool", "integer", "word", "list"] {
+            names(object.optional_object(name).err(), name);
+        }
+        names(object.optional_word("word", &words[..1]).err(), "word");
+        names(object.optional_word("list", &words).err(), "list");
+        let picky = |_: &str| Err::<(), _>("an entry is wrong".into());
+        names(object.optional_list("list", picky).err(), "list");
     }
 }

@@ -65,10 +65,17 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::CannotCreateTransaction => (StatusCode::FORBIDDEN, "cannot_create_transaction"),
         Refusal::UserNotActive => (StatusCode::FORBIDDEN, "user_not_active"),
         Refusal::AppNotFound => (StatusCode::NOT_FOUND, "app_not_found"),
-        Refusal::UserNotFound => (StatusCode::NOT_FOUND, "user_not_found"),
+        Refusal::UserNotFound | Refusal::SignUpIsOff => (StatusCode::NOT_FOUND, "user_not_found"),
         Refusal::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found"),
         Refusal::EventNotFound => (StatusCode::NOT_FOUND, "event_not_found"),
         Refusal::TransactionNotFound => (StatusCode::NOT_FOUND, "transaction_not_found"),
+        Refusal::NativeClientNotFound => (StatusCode::NOT_FOUND, "native_client_not_found"),
+        Refusal::ApiKeyNotFound => (StatusCode::NOT_FOUND, "api_key_not_found"),
+        Refusal::NativeClientAlreadyExists => {
+            (StatusCode::CONFLICT, "native_client_already_exists")
+        }
+        // The code is ours.
+        Refusal::RpIdInUse { .. } => (StatusCode::CONFLICT, "rp_id_in_use"),
         Refusal::UserHasNoPasskeys => (StatusCode::CONFLICT, "user_has_no_passkeys"),
     }
 }

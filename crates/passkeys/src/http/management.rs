@@ -20,7 +20,7 @@ use crate::{
 
 /// The app of the path, whose API key came with the request. A handler that asks
 /// for it has checked the key before anything else, the body included.
-pub(super) struct Authorized(App);
+pub(super) struct Authorized(pub(super) App);
 
 impl FromRequestParts<Passkeys> for Authorized {
     type Rejection = Failure;
@@ -82,11 +82,6 @@ pub(super) async fn verify_nonce(
         "authenticated_at": wire::time(finished.finished_at_ms)?,
     }))
     .into_response())
-}
-
-/// `GET /v1/apps/{app_id}` (section b.10).
-pub(super) async fn get_app(Authorized(app): Authorized) -> Result<Response, Failure> {
-    Ok(Json(json!({"app": wire::app(&app)?})).into_response())
 }
 
 /// `GET …/users` (section b.6).

@@ -5,7 +5,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use platform::Fault;
 use serde_json::{Map, Value, json};
 
-use crate::{App, Device, Event, User, UserDetails};
+use crate::{App, Device, Event, NativeClient, User, UserDetails};
 
 /// A row of the list of users (section b.6).
 pub(super) fn user(user: &User) -> Result<Map<String, Value>, Fault> {
@@ -122,7 +122,8 @@ fn status(event: &Event) -> &'static str {
 }
 
 /// An AppInfo for the SDKs of before 1.0, which need every member although they
-/// read one (section b.10). What a Flex app does not have is off, empty or 0.
+/// read one (section b.10). What a Flex app does not have is off, empty or 0;
+/// `rp_id` and `settings` are ours.
 pub(super) fn app(app: &App) -> Result<Value, Fault> {
     let no_code = json!({"enabled": false, "ttl": 0, "ttl_display_unit": "s"});
     Ok(json!({
@@ -154,7 +155,7 @@ pub(super) fn app(app: &App) -> Result<Value, Fault> {
         "hosted_theme": "auto",
         "passage_branding": false,
         "profile_management": false,
-        "public_signup": true,
+        "public_signup": app.settings.public_signup,
         "refresh_absolute_lifetime": 0,
         "refresh_enabled": false,
         "refresh_inactivity_lifetime": 0,
@@ -167,7 +168,17 @@ pub(super) fn app(app: &App) -> Result<Value, Fault> {
         "technologies": [],
         "element_customization": {},
         "element_customization_dark": {},
+        "rp_id": app.rp_id,
+        "settings": app.settings.to_json(),
     }))
+}
+
+/// A native app of an app (section e).
+pub(super) fn native_client(client: &NativeClient) -> Result<Value, Fault> {
+    let mut members = json!(client.software);
+    members["id"] = json!(client.id);
+    members["created_at"] = time(client.created_at_ms)?;
+    Ok(members)
 }
 
 /// RFC 3339 in UTC with six fractional digits (section b.1).

@@ -146,6 +146,22 @@ impl TestApp {
         send(&self.router, request).await
     }
 
+    /// Changes the app's settings, as they then are in the answer.
+    pub(crate) async fn update(&self, changes: Value) -> Value {
+        let answer = self.patch(changes).await;
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        answer.body["app"].clone()
+    }
+
+    /// Tries to change the app's settings.
+    pub(crate) async fn patch(&self, changes: Value) -> Answer {
+        let request = Request::patch(format!("/v1/apps/{}", self.app.id))
+            .header("authorization", format!("Bearer {}", self.key))
+            .body(Body::from(changes.to_string()))
+            .unwrap();
+        send(&self.router, request).await
+    }
+
     /// Asks for what is there.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let answer = self.manage(Method::GET, path).await;

@@ -2,6 +2,7 @@
 //! moved by hand and a software authenticator. PostgreSQL takes part when
 //! `CLAVIGER_TEST_POSTGRES` names a server; `cargo xtask test` sees to it.
 
+mod attestation;
 mod conditional;
 mod cors;
 mod denials;
@@ -11,7 +12,9 @@ mod import;
 mod lifetimes;
 mod lists;
 mod malformed;
+mod native_clients;
 mod races;
+mod settings;
 mod story;
 mod tenants;
 mod users;

@@ -504,6 +504,8 @@ async fn an_old_sdk_gets_every_member_of_an_app() {
                 "layouts": {"profile": [], "registration": []},
                 "hosted_theme": "auto",
                 "public_signup": true,
+                "rp_id": "example.com",
+                "settings": app.app.settings.to_json(),
                 "role": "admin",
                 "user_metadata_schema": [],
                 "technologies": [],
