@@ -1,6 +1,7 @@
 // The four calls to the service, and the translation of whatever comes back into a value or a PassageError.
 // Nothing here knows about navigator.credentials.
 
+import { follow } from './abort.js';
 import { PassageError } from './errors.js';
 
 /** Sent with every call so that an operator can see which clients are about. */
@@ -37,14 +38,17 @@ export class Api {
     this.#timeoutMs = timeoutMs;
   }
 
+  /** @param mediation What the browser will be asked for; the service has to know before. */
   startRegistration(
     transactionId: string,
     authenticatorAttachment: string,
+    mediation: 'conditional' | undefined,
     signal: AbortSignal,
   ): Promise<Started<PublicKeyCredentialCreationOptionsJSON>> {
     return this.#start('register', signal, {
       transaction_id: transactionId,
       authenticator_attachment: authenticatorAttachment,
+      mediation,
     });
   }
 
@@ -93,12 +97,8 @@ export class Api {
   }
 
   async #send({ path, body, signal }: Call): Promise<Record<string, unknown>> {
-    // AbortSignal.any would say this in a line, but browsers that have passkeys and lack it are still in use.
-    const controller = new AbortController();
-    const follow = () => controller.abort(signal?.reason);
+    const { controller, release } = follow(signal);
     const timer = setTimeout(() => controller.abort(timedOut()), this.#timeoutMs);
-    signal?.addEventListener('abort', follow, { once: true });
-    if (signal?.aborted) follow();
 
     let response: Response;
     let text: string;
@@ -117,19 +117,22 @@ export class Api {
       throw new PassageError('network_error', 'The passkey service could not be reached.', { cause: error });
     } finally {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', follow);
+      release();
     }
 
     // Aborted between the answer and here: the caller must not go on to prompt a person who moved on.
     if (signal?.aborted) throw signal.reason;
     const answer = asObject(parse(text));
-    if (!response.ok) throw refusal(response.status, answer);
+    if (!response.ok) throw refusal(response, answer);
     if (!answer) throw invalidResponse();
     return answer;
   }
 }
 
-function refusal(statusCode: number, answer: Record<string, unknown> | undefined): PassageError {
+function refusal(
+  { status: statusCode, headers }: Response,
+  answer: Record<string, unknown> | undefined,
+): PassageError {
   const code = answer?.['code'];
   const text = answer?.['error'];
   const isServer = statusCode >= 500;
@@ -139,8 +142,13 @@ function refusal(statusCode: number, answer: Record<string, unknown> | undefined
   return new PassageError(
     typeof code === 'string' && code !== '' ? code : isServer ? 'internal_server_error' : 'invalid_response',
     typeof text === 'string' && text !== '' ? text : fallback,
-    { statusCode },
+    { statusCode, retryAfterMs: readRetryAfter(headers.get('Retry-After')) },
   );
+}
+
+/** Seconds only: the other form, a date, would need two clocks that agree. */
+function readRetryAfter(header: string | null): number | undefined {
+  return header !== null && /^\d{1,9}$/.test(header) ? Number(header) * 1000 : undefined;
 }
 
 function timedOut(): PassageError {

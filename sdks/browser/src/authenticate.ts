@@ -1,7 +1,7 @@
 // Authentication: start, the browser's prompt or autofill, finish.
 
 import type { Api } from './api.js';
-import { runCeremony } from './ceremony.js';
+import { runAutofill, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
 import { fromBrowser, PassageError } from './errors.js';
 import { hasConditionalMediation, isWebAuthnAvailable } from './support.js';
@@ -14,12 +14,14 @@ export interface AuthenticateOptions {
    * Autofill is always open to any user, so a `transactionId` given beside it is not used.
    */
   isConditionalMediation?: boolean;
+  /** Ends the ceremony, which then rejects with `ceremony_aborted`, as long as no passkey was used. */
+  signal?: AbortSignal;
 }
 
 /** Runs the authentication ceremony. See `Passkey.authenticate`. */
 export async function authenticate(
   api: Api,
-  { transactionId, isConditionalMediation = false }: AuthenticateOptions = {},
+  { transactionId, isConditionalMediation = false, signal }: AuthenticateOptions = {},
 ): Promise<string> {
   // Absent is a choice, empty is a mistake: taking it for absent would turn a step-up into a sign-in by anybody.
   if (transactionId !== undefined && (typeof transactionId !== 'string' || transactionId === '')) {
@@ -30,18 +32,18 @@ export async function authenticate(
   }
   const transaction = isConditionalMediation ? undefined : transactionId;
   const mediation = isConditionalMediation ? 'conditional' : undefined;
-  const { handshakeId, credential } = await runCeremony(
-    isConditionalMediation ? 'autofill' : 'modal',
-    async (signal) => {
-      const { handshakeId, publicKey } = await api.startAuthentication(transaction, signal);
-      return { handshakeId, credential: await get(readOptions(publicKey), mediation, signal) };
+  const run = isConditionalMediation ? runAutofill : runPrompt;
+  return run(
+    {
+      start: (signal) => api.startAuthentication(transaction, signal),
+      prompt: ({ publicKey }, signal) => get(readOptions(publicKey), mediation, signal),
+      finish: ({ handshakeId }, credential) => {
+        const response = writeResponse(credential);
+        return api.finishAuthentication({ handshakeId, transactionId: transaction, response });
+      },
     },
+    signal,
   );
-  return api.finishAuthentication({
-    handshakeId,
-    transactionId: transaction,
-    response: writeResponse(credential),
-  });
 }
 
 async function get(

@@ -13,9 +13,9 @@ type OwnErrorCode =
   | 'authenticator_not_suitable'
   /** The page's address may not use this relying party's passkeys. */
   | 'origin_not_allowed'
-  /** A newer ceremony on this page took over. */
+  /** A newer ceremony on this page took over, or the page ended it through its `AbortSignal`; see `cause`. */
   | 'ceremony_aborted'
-  /** Another ceremony is waiting for the person, so this one was not started. */
+  /** Another ceremony, perhaps of another script, is waiting for the person, so this one was not started. */
   | 'ceremony_in_progress'
   /** The browser reported success but handed over no credential. Nothing was sent to the service. */
   | 'no_credential'
@@ -50,6 +50,7 @@ export type PassageErrorCode = OwnErrorCode | ServiceErrorCode | (string & {});
 
 interface PassageErrorDetails {
   statusCode?: number | undefined;
+  retryAfterMs?: number | undefined;
   cause?: unknown;
 }
 
@@ -72,13 +73,25 @@ export class PassageError extends Error {
   readonly code: PassageErrorCode;
   /** The HTTP status, when the service answered. */
   readonly statusCode: number | undefined;
+  /** With `rate_limit_exceeded`: how long the service asked to wait, in milliseconds, if it said so. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: PassageErrorCode, message: string, details: PassageErrorDetails = {}) {
     super(message, 'cause' in details ? { cause: details.cause } : undefined);
     this.code = code;
     this.statusCode = details.statusCode;
+    this.retryAfterMs = details.retryAfterMs;
   }
 }
+
+/** Whether the service itself said no, so that what was asked for has surely not happened. */
+export function isRefusal(error: unknown): boolean {
+  if (!(error instanceof PassageError) || error.code === 'invalid_response') return false;
+  return error.statusCode !== undefined && error.statusCode >= 400 && error.statusCode < 500;
+}
+
+/** What the browser was asked for. */
+export type BrowserCall = 'registration' | 'authentication' | 'signal';
 
 /**
  * Gives a browser's refusal its stable code.
@@ -86,15 +99,15 @@ export class PassageError extends Error {
  * The error names are those WebAuthn Level 3 lists for `create()` (5.1.3) and `get()` (5.1.4). They overlap: only
  * `create()` uses `InvalidStateError` for an excluded credential, hence the ceremony.
  *
- * @param error What `navigator.credentials` rejected with.
+ * @param error What `navigator.credentials` rejected with, or a signal to the authenticator.
  */
-export function fromBrowser(error: unknown, ceremony: 'registration' | 'authentication'): PassageError {
+export function fromBrowser(error: unknown, ceremony: BrowserCall): PassageError {
   if (error instanceof PassageError) return error;
   const [code, message] = describe(error instanceof Error ? error.name : '', ceremony);
   return new PassageError(code, message, { cause: error });
 }
 
-function describe(name: string, ceremony: 'registration' | 'authentication'): [OwnErrorCode, string] {
+function describe(name: string, ceremony: BrowserCall): [OwnErrorCode, string] {
   switch (name) {
     case 'NotAllowedError':
       return ceremony === 'registration'
@@ -117,7 +130,7 @@ function describe(name: string, ceremony: 'registration' | 'authentication'): [O
     case 'SecurityError':
       return ['origin_not_allowed', 'Passkeys cannot be used at this web address.'];
     case 'AbortError':
-      return ['ceremony_aborted', 'The passkey request was replaced by a newer one.'];
+      return ['ceremony_aborted', 'The passkey request was ended before it was answered.'];
     case 'OperationError':
       return ['ceremony_in_progress', 'Another passkey request is still open.'];
     default:

@@ -1,10 +1,11 @@
 // Registration: start, the browser's prompt, finish.
 
 import type { Api } from './api.js';
-import { runCeremony } from './ceremony.js';
+import { runInPassing, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, PassageError } from './errors.js';
-import { isWebAuthnAvailable } from './support.js';
+import { fromBrowser, isRefusal, PassageError } from './errors.js';
+import { signalUnknown } from './signals.js';
+import { hasConditionalCreate, isWebAuthnAvailable } from './support.js';
 
 export interface RegisterOptions {
   /**
@@ -12,38 +13,65 @@ export interface RegisterOptions {
    * `any` leaves the choice to the person.
    */
   authenticatorAttachment?: 'platform' | 'cross-platform' | 'any';
+  /**
+   * Create the passkey in passing, without a prompt, right after the person signed in with a password that the same
+   * password manager filled in. The browser decides whether it will; see `Passkey.canUseConditionalCreate`.
+   */
+  isConditional?: boolean;
+  /** Ends the ceremony, which then rejects with `ceremony_aborted`, as long as no passkey was made. */
+  signal?: AbortSignal;
 }
 
 /** Runs the registration ceremony of one transaction. See `Passkey.register`. */
 export async function register(
   api: Api,
   transactionId: string,
-  { authenticatorAttachment = 'platform' }: RegisterOptions = {},
+  { authenticatorAttachment = 'platform', isConditional = false, signal }: RegisterOptions = {},
 ): Promise<string> {
   if (typeof transactionId !== 'string' || transactionId === '') {
     throw new PassageError('invalid_argument', 'A transaction id is needed to register a passkey.');
   }
-  if (!isWebAuthnAvailable()) {
-    throw new PassageError('passkeys_not_supported', 'This browser does not support passkeys.');
+  if (!isWebAuthnAvailable() || (isConditional && !(await hasConditionalCreate()))) {
+    throw new PassageError('passkeys_not_supported', 'This browser does not support passkeys here.');
   }
-  const { handshakeId, credential } = await runCeremony('modal', async (signal) => {
-    const { handshakeId, publicKey } = await api.startRegistration(
-      transactionId,
-      authenticatorAttachment,
-      signal,
-    );
-    return { handshakeId, credential: await create(readOptions(publicKey), signal) };
-  });
-  return api.finishRegistration({ handshakeId, transactionId, response: writeResponse(credential) });
+  const mediation = isConditional ? 'conditional' : undefined;
+  const run = isConditional ? runInPassing : runPrompt;
+  return run(
+    {
+      start: (signal) => api.startRegistration(transactionId, authenticatorAttachment, mediation, signal),
+      prompt: ({ publicKey }, signal) => create(readOptions(publicKey), mediation, signal),
+      finish: async ({ handshakeId, publicKey }, credential) => {
+        try {
+          const response = writeResponse(credential);
+          return await api.finishRegistration({ handshakeId, transactionId, response });
+        } catch (error) {
+          if (isRefusal(error)) forget(publicKey.rp.id, credential.id);
+          throw error;
+        }
+      },
+    },
+    signal,
+  );
+}
+
+/**
+ * Takes back a passkey that was made a moment ago and that the service refused: nobody knows its public key, so it
+ * would only be offered at the next sign-in and fail. Without an answer the service may have stored it, and it stays.
+ */
+function forget(rpId: string | undefined, credentialId: string): void {
+  if (rpId !== undefined) signalUnknown(rpId, credentialId).catch(() => {});
 }
 
 async function create(
   publicKey: PublicKeyCredentialCreationOptions,
+  mediation: CredentialMediationRequirement | undefined,
   signal: AbortSignal,
 ): Promise<PublicKeyCredential> {
   let credential: Credential | null;
   try {
-    credential = await navigator.credentials.create({ publicKey, signal });
+    // A variable, because TypeScript's own library does not know the member `mediation` of create() yet.
+    const options = { publicKey, signal, ...(mediation && { mediation }) };
+    credential = await navigator.credentials.create(options);
   } catch (error) {
     throw fromBrowser(error, 'registration');
   }

@@ -15,6 +15,14 @@ export function hasConditionalMediation(): Promise<boolean> {
   return ask(() => PublicKeyCredential.isConditionalMediationAvailable());
 }
 
+/** Whether the browser can create a passkey in passing, beside another sign-in (WebAuthn's `conditionalCreate`). */
+export function hasConditionalCreate(): Promise<boolean> {
+  return ask(async () => {
+    const { conditionalCreate } = await PublicKeyCredential.getClientCapabilities();
+    return conditionalCreate === true;
+  });
+}
+
 /** The methods asked for are missing in older browsers, which shows as a rejection here. */
 async function ask(question: () => Promise<boolean>): Promise<boolean> {
   if (!isWebAuthnAvailable()) return false;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PassageFlex, type AuthenticateOptions } from '@claviger/passage-flex';
-import { bytes, FakeBrowser, json, text, waitsForever } from './fake-browser.js';
+import { PassageFlex, type AuthenticateOptions, type PassageError } from '@claviger/passage-flex';
+import { bytes, FakeBrowser, json, prompted, text } from './fake-browser.js';
 
 const passage = () => new PassageFlex('app1', { baseUrl: 'https://service.test/v1' });
 
@@ -127,26 +127,6 @@ test('a cancelled prompt can be tried again', async () => {
   assert.equal(await passage().passkey.authenticate(), 'nonce1');
 });
 
-test('a modal request ends a pending autofill, and a later autofill works again', async () => {
-  const browser = browserThatAuthenticates();
-  const waiting = prompted(browser);
-  const autofill = passage().passkey.authenticate({ isConditionalMediation: true });
-  await waiting;
-
-  browser.authenticator(async () => credential);
-  const modal = passage().passkey.authenticate({ transactionId: 'transaction1' });
-  await assert.rejects(autofill, { code: 'ceremony_aborted' });
-  assert.equal(await modal, 'nonce1');
-
-  assert.equal(await passage().passkey.authenticate({ isConditionalMediation: true }), 'nonce1');
-  const signals = browser.prompts.map(({ signal }) => signal);
-  assert.equal(new Set(signals).size, 3);
-  assert.deepEqual(
-    signals.map(({ aborted }) => aborted),
-    [true, false, false],
-  );
-});
-
 test('a modal request ends an earlier one that is still waiting', async () => {
   const browser = browserThatAuthenticates();
   const waiting = prompted(browser);
@@ -158,22 +138,6 @@ test('a modal request ends an earlier one that is still waiting', async () => {
   assert.equal(await second, 'nonce1');
 });
 
-test('autofill never closes a prompt that a person is looking at', async () => {
-  const browser = browserThatAuthenticates();
-  const waiting = prompted(browser);
-  const modal = passage().passkey.authenticate();
-  await waiting;
-  await assert.rejects(passage().passkey.authenticate({ isConditionalMediation: true }), {
-    code: 'ceremony_in_progress',
-  });
-  assert.equal(browser.prompts[0].signal.aborted, false);
-
-  browser.authenticator(async () => credential);
-  const next = passage().passkey.authenticate();
-  await assert.rejects(modal, { code: 'ceremony_aborted' });
-  await next;
-});
-
 test('a request interrupted before its prompt never prompts', async () => {
   const browser = browserThatAuthenticates();
   const first = passage().passkey.authenticate();
@@ -183,12 +147,41 @@ test('a request interrupted before its prompt never prompts', async () => {
   assert.equal(browser.prompts.length, 1);
 });
 
-/** Makes the authenticator wait for ever, and tells when it does. */
-function prompted(browser: FakeBrowser): Promise<void> {
-  return new Promise((resolve) => {
-    browser.authenticator((options) => {
-      resolve();
-      return waitsForever(options);
-    });
+test('the page ends a request with its signal, at any time before the answer', async () => {
+  const browser = browserThatAuthenticates();
+  const waiting = prompted(browser);
+  const page = new AbortController();
+  const modal = passage().passkey.authenticate({ signal: page.signal });
+  await waiting;
+  page.abort(new Error('left the page'));
+  await assert.rejects(modal, ({ code, cause }: PassageError) => {
+    assert.equal(code, 'ceremony_aborted');
+    assert.equal((cause as Error).message, 'left the page');
+    return true;
   });
-}
+  assert.equal(browser.prompts[0].signal.aborted, true);
+
+  // One that was used is used.
+  const { length } = browser.sent;
+  await assert.rejects(passage().passkey.authenticate({ signal: page.signal }), { code: 'ceremony_aborted' });
+  assert.equal(browser.sent.length, length);
+
+  browser.authenticator(async () => credential);
+  assert.equal(await passage().passkey.authenticate({ signal: new AbortController().signal }), 'nonce1');
+});
+
+test('once the authenticator has answered, the page cannot stop the nonce', async () => {
+  const page = new AbortController();
+  const browser = browserThatAuthenticates().authenticator(async () => {
+    queueMicrotask(() => setTimeout(() => page.abort()));
+    return credential;
+  });
+  browser.service(async ({ url }) => {
+    if (url.endsWith('/start'))
+      return json(200, { handshake: { id: 'handshake1', challenge: { publicKey } } });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    return json(200, { nonce: 'nonce1' });
+  });
+  assert.equal(await passage().passkey.authenticate({ signal: page.signal }), 'nonce1');
+  assert.equal(page.signal.aborted, true);
+});

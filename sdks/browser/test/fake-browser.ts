@@ -18,8 +18,13 @@ type Prompt = (options: any) => Promise<unknown>;
 export class FakeBrowser {
   readonly sent: Sent[] = [];
   readonly prompts: any[] = [];
+  /** How many of the prompts are unanswered. */
+  pending = 0;
+  /** The signals to the authenticator, by name and options. */
+  readonly signals: [name: string, options: any][] = [];
   #answer: Answer = () => json(500, {});
   #prompt: Prompt = async () => null;
+  #signal: () => Promise<void> = async () => {};
 
   constructor() {
     define('fetch', async (url: string, init: RequestInit) => {
@@ -34,11 +39,17 @@ export class FakeBrowser {
       this.sent.push(sent);
       return this.#answer(sent, init.signal!);
     });
-    const prompt = (options: unknown) => {
+    const prompt = async (options: unknown) => {
       this.prompts.push(options);
-      return this.#prompt(options);
+      this.pending += 1;
+      try {
+        return await this.#prompt(options);
+      } finally {
+        this.pending -= 1;
+      }
     };
     define('navigator', { credentials: { create: prompt, get: prompt } });
+    define('location', { hostname: 'login.example.com' });
     this.features({ platform: true, conditional: true });
   }
 
@@ -54,12 +65,26 @@ export class FakeBrowser {
     return this;
   }
 
+  /** What the browser does with a signal from now on. */
+  taking(signal: () => Promise<void>): this {
+    this.#signal = signal;
+    return this;
+  }
+
   features({ platform, conditional }: { platform: boolean; conditional: boolean }): this {
+    const take = (name: string) => (options: unknown) => {
+      this.signals.push([name, options]);
+      return this.#signal();
+    };
     define(
       'PublicKeyCredential',
       class {
         static isUserVerifyingPlatformAuthenticatorAvailable = async () => platform;
         static isConditionalMediationAvailable = async () => conditional;
+        static getClientCapabilities = async () => ({ conditionalCreate: conditional });
+        static signalUnknownCredential = take('signalUnknownCredential');
+        static signalAllAcceptedCredentials = take('signalAllAcceptedCredentials');
+        static signalCurrentUserDetails = take('signalCurrentUserDetails');
       },
     );
     return this;
@@ -92,6 +117,16 @@ export function waitsForever({ signal }: { signal: AbortSignal }): Promise<never
   return new Promise((_, reject) => {
     if (signal.aborted) reject(signal.reason);
     signal.addEventListener('abort', () => reject(signal.reason));
+  });
+}
+
+/** Makes the authenticator wait for ever, and tells when it does. */
+export function prompted(browser: FakeBrowser): Promise<void> {
+  return new Promise((resolve) => {
+    browser.authenticator((options) => {
+      resolve();
+      return waitsForever(options);
+    });
   });
 }
 

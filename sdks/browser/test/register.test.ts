@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { PassageError, PassageFlex } from '@claviger/passage-flex';
-import { bytes, FakeBrowser, json, remove, text } from './fake-browser.js';
+import { bytes, FakeBrowser, json, prompted, remove, text } from './fake-browser.js';
 
 const passage = () => new PassageFlex('app1', { baseUrl: 'https://service.test/v1/' });
 
@@ -157,6 +157,95 @@ test("the service's refusal keeps its code, its words and its status", async () 
   assert.equal(error.code, 'transaction_not_found');
   assert.equal(error.message, 'The transaction is unknown or expired.');
   assert.equal(error.statusCode, 404);
+});
+
+test('a service that is asked too often says how long to wait', async () => {
+  const answers = { 30: 30_000, 'Sun, 22 Nov 2026 12:00:00 GMT': undefined, '': undefined };
+  for (const [header, retryAfterMs] of Object.entries(answers)) {
+    new FakeBrowser().service(
+      () =>
+        new Response(JSON.stringify({ code: 'rate_limit_exceeded', error: 'Slow down.' }), {
+          status: 429,
+          headers: { 'Retry-After': header },
+        }),
+    );
+    const error = await refused(passage().passkey.register('transaction1'));
+    assert.equal(error.code, 'rate_limit_exceeded');
+    assert.equal(error.retryAfterMs, retryAfterMs);
+  }
+});
+
+test('a passkey in passing is announced to the service, and asked for as such', async () => {
+  const browser = browserThatRegisters();
+  assert.equal(await passage().passkey.register('transaction1', { isConditional: true }), 'nonce1');
+  assert.equal(browser.sent[0]!.body['mediation'], 'conditional');
+  assert.equal(browser.prompts[0].mediation, 'conditional');
+  await passage().passkey.register('transaction1');
+  assert.equal('mediation' in browser.sent[2]!.body, false);
+  assert.equal('mediation' in browser.prompts[1], false);
+});
+
+test('a passkey in passing is refused where the browser makes none, before anything is sent', async () => {
+  const browser = browserThatRegisters().features({ platform: true, conditional: false });
+  const error = await refused(passage().passkey.register('transaction1', { isConditional: true }));
+  assert.equal(error.code, 'passkeys_not_supported');
+  assert.deepEqual(browser.sent, []);
+});
+
+test('a passkey in passing never closes a prompt, but a prompt ends it', async () => {
+  const browser = browserThatRegisters();
+  const waiting = prompted(browser);
+  const modal = passage().passkey.register('transaction1');
+  await waiting;
+  const rude = await refused(passage().passkey.register('transaction1', { isConditional: true }));
+  assert.equal(rude.code, 'ceremony_in_progress');
+  assert.equal(browser.prompts[0].signal.aborted, false);
+
+  const again = prompted(browser);
+  const ended = assert.rejects(modal, { code: 'ceremony_aborted' });
+  const next = passage().passkey.register('transaction1');
+  await ended;
+  await again;
+  browser.authenticator(async () => credential);
+  const last = passage().passkey.register('transaction1');
+  await assert.rejects(next, { code: 'ceremony_aborted' });
+  await last;
+
+  const inPassing = prompted(browser);
+  const quiet = passage().passkey.register('transaction1', { isConditional: true });
+  await inPassing;
+  browser.authenticator(async () => credential);
+  const click = passage().passkey.register('transaction1');
+  await assert.rejects(quiet, { code: 'ceremony_aborted' });
+  assert.equal(await click, 'nonce1');
+});
+
+test('a passkey that the service refused is taken back, one whose fate is unknown is not', async (t) => {
+  const finishes: [string, () => Response, boolean][] = [
+    ['refused', () => json(401, { code: 'webauthn_login_failed', error: 'No.' }), true],
+    ['too late', () => json(404, { code: 'transaction_not_found', error: 'No.' }), true],
+    ['failed', () => json(500, { code: 'internal_server_error', error: 'Sorry.' }), false],
+    ['a proxy', () => new Response('', { status: 403 }), false],
+    ['no nonce', () => json(200, {}), false],
+    [
+      'lost',
+      () => {
+        throw new TypeError('Failed to fetch');
+      },
+      false,
+    ],
+  ];
+  for (const [name, finish, isTakenBack] of finishes) {
+    await t.test(name, async () => {
+      const browser = browserThatRegisters().service(({ url }) =>
+        url.endsWith('/start') ? json(200, start) : finish(),
+      );
+      await refused(passage().passkey.register('transaction1'));
+      await new Promise(setImmediate);
+      const expected = [['signalUnknownCredential', { rpId: 'example.com', credentialId: 'bmV3' }]];
+      assert.deepEqual(browser.signals, isTakenBack ? expected : []);
+    });
+  }
 });
 
 test('an answer that is not the contract is named as such and readable', async (t) => {
