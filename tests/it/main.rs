@@ -10,5 +10,6 @@ mod import;
 mod malformed;
 mod nonces;
 mod published_clients;
+mod served_sdk;
 mod transactions;
 mod trigger_failures;

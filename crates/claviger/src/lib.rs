@@ -7,6 +7,7 @@ pub mod dev;
 mod middleware;
 pub mod proxies;
 pub mod routes;
+mod sdk;
 pub mod serve;
 pub mod telemetry;
 mod transfer;

@@ -3,6 +3,7 @@
 //! | path | product |
 //! | --- | --- |
 //! | `/v1/…` | passkeys: the Passkey Flex API |
+//! | `/sdk/…` | the browser SDK as a script and a module |
 //! | `POST /`, `OPTIONS /` | user pools: Amazon Cognito's JSON 1.1 API |
 //! | `/{pool id}/.well-known/…` | user pools: key set and OpenID configuration |
 //! | `/2015-03-31/…` and other dated paths | functions: AWS Lambda's API |
@@ -19,7 +20,7 @@ use http::StatusCode;
 use platform::Db;
 use serde_json::json;
 
-use crate::{middleware, serve::Products};
+use crate::{middleware, sdk, serve::Products};
 
 /// All routes of all products, behind the layers that every request passes.
 pub fn router(products: &Products, db: Db) -> Router {
@@ -27,6 +28,7 @@ pub fn router(products: &Products, db: Db) -> Router {
         .route("/", get(welcome))
         .route("/health", get(health))
         .with_state(db)
+        .merge(sdk::router())
         .merge(products.passkeys.router())
         .merge(products.pools.router())
         .merge(products.functions.router())
@@ -40,6 +42,7 @@ async fn welcome() -> &'static str {
         env!("CARGO_PKG_VERSION"),
         ". It serves programs, not browsers:\n\n",
         "  /v1                       Passkey Flex API\n",
+        "  /sdk/passage-flex.mjs     the SDK for its pages; passage-flex.js is the plain script\n",
         "  POST /                    Amazon Cognito API (use as --endpoint-url)\n",
         "  /{pool id}/.well-known/   key sets and OpenID configuration\n",
         "  /2015-03-31/functions     AWS Lambda API (use as --endpoint-url)\n",
