@@ -40,6 +40,10 @@ export class Answer {
     return this.text(name) || this.refuse();
   }
 
+  idOrNull(name: string): string | null {
+    return this.#isAbsent(name) ? null : this.id(name);
+  }
+
   objectOrNull(name: string): object | null {
     if (this.#isAbsent(name)) return null;
     const value = this.#get(name);

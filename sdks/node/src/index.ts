@@ -2,7 +2,8 @@
 
 export { PassageFlex } from './client';
 export type { PassageConfig } from './client';
-export type { Auth } from './transactions';
+export { CeremonyType } from './transactions';
+export type { Auth, VerifiedNonce } from './transactions';
 export { UserStatus, WebAuthnType } from './users';
 export type { PassageUser, User, WebAuthnDevices, WebAuthnIcons } from './users';
 export { PassageError, PassageErrorCode } from './errors';

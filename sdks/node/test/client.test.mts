@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import {
+  CeremonyType,
   PassageError,
   PassageErrorCode,
   PassageFlex,
@@ -60,6 +61,50 @@ test('a nonce is exchanged for the external id', async () => {
   assert.equal(await client(service).auth.verifyNonce('n1'), 'user-1');
   assert.deepEqual(service.targets(), ['POST /v1/apps/app1/authenticate/verify']);
   assert.deepEqual(JSON.parse(service.sent[0]!.body), { nonce: 'n1' });
+});
+
+const PROOF = {
+  external_id: 'user-1',
+  type: 'authenticate',
+  transaction_id: 't1',
+  device_id: 'd1',
+  user_verified: true,
+  authenticated_at: '2026-01-03T00:00:00.123456Z',
+};
+
+test('a nonce tells all that it proves', async () => {
+  const service = await answering(json(200, PROOF));
+  assert.deepEqual(await client(service).auth.verifyNonceDetails('n1'), {
+    externalId: 'user-1',
+    type: CeremonyType.Authenticate,
+    transactionId: 't1',
+    deviceId: 'd1',
+    userVerified: true,
+    authenticatedAt: new Date('2026-01-03T00:00:00.123Z'),
+  });
+  assert.deepEqual(service.targets(), ['POST /v1/apps/app1/authenticate/verify']);
+  assert.deepEqual(JSON.parse(service.sent[0]!.body), { nonce: 'n1' });
+  await assert.rejects(client(service).auth.verifyNonceDetails(''), { errorCode: 'invalid_argument' });
+});
+
+test('a ceremony that had no transaction says so', async () => {
+  const service = await answering(json(200, { ...PROOF, transaction_id: null }));
+  assert.equal((await client(service).auth.verifyNonceDetails('n1')).transactionId, null);
+});
+
+test('a proof that lacks a fact proves nothing', async () => {
+  const lacking = [
+    { external_id: 'user-1' },
+    { ...PROOF, user_verified: undefined },
+    { ...PROOF, user_verified: 'true' },
+    { ...PROOF, transaction_id: '' },
+    { ...PROOF, device_id: '' },
+    { ...PROOF, authenticated_at: 'today' },
+  ];
+  for (const body of lacking) {
+    const service = await answering(json(200, body));
+    await assert.rejects(client(service).auth.verifyNonceDetails('n1'), { errorCode: 'invalid_response' });
+  }
 });
 
 const LIST = 'GET /users?page=1&limit=1&identifier=user-1';

@@ -8,7 +8,14 @@ const { test } = nodeTest;
 
 test('the package can be required, and is then the one that is imported', async () => {
   const imported = await import('@claviger/passage-flex-node');
-  const names = ['PassageError', 'PassageErrorCode', 'PassageFlex', 'UserStatus', 'WebAuthnType'] as const;
+  const names = [
+    'CeremonyType',
+    'PassageError',
+    'PassageErrorCode',
+    'PassageFlex',
+    'UserStatus',
+    'WebAuthnType',
+  ] as const;
   assert.deepEqual(Object.keys(flex).sort(), [...names]);
   assert.deepEqual(Object.keys(imported).sort(), [...names]);
   for (const name of names) assert.equal(flex[name], imported[name], name);

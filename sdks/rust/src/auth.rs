@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, required};
 use crate::error::Error;
+use crate::models::VerifiedNonce;
 
 /// Makes transactions and redeems nonces. Found at [`PassageFlex::auth`](crate::PassageFlex::auth).
 #[derive(Debug, Clone)]
@@ -87,7 +89,7 @@ impl Auth {
     ///
     /// A nonce is good for one exchange, of whatever ceremony and whatever user of the app. A server that already knows
     /// who is signing in (a second step, a step-up) must compare the returned id with that user: the nonce of somebody
-    /// else verifies just as well.
+    /// else verifies just as well. [`Auth::verify_nonce_details`] says more.
     ///
     /// # Errors
     ///
@@ -103,14 +105,41 @@ impl Auth {
     /// # }
     /// ```
     pub async fn verify_nonce(&self, nonce: impl Into<String>) -> Result<String, Error> {
-        let request = Nonce {
-            nonce: required("nonce", nonce.into())?,
-        };
-        let proof: Proof = self
-            .client
-            .post(&["authenticate", "verify"], &request)
-            .await?;
+        let proof: Proof = self.redeem(nonce.into()).await?;
         Ok(proof.external_id)
+    }
+
+    /// Redeems a nonce as [`Auth::verify_nonce`] does, and returns all that it proves: enough to insist on one
+    /// transaction, on user verification and on freshness, as a step-up must.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Auth::verify_nonce`]. [`Error::UnexpectedResponse`] from a service that answers with the external id only,
+    /// as Passage's did; the nonce is redeemed then.
+    ///
+    /// ```no_run
+    /// # async fn example(
+    /// #     flex: claviger_flex::PassageFlex, nonce: String, expected: String, user: String,
+    /// # ) -> Result<bool, claviger_flex::Error> {
+    /// let proof = flex.auth.verify_nonce_details(nonce).await?;
+    /// let is_this_step_up = proof.transaction_id == Some(expected);
+    /// Ok(is_this_step_up && proof.external_id == user && proof.user_verified)
+    /// # }
+    /// ```
+    pub async fn verify_nonce_details(
+        &self,
+        nonce: impl Into<String>,
+    ) -> Result<VerifiedNonce, Error> {
+        self.redeem(nonce.into()).await
+    }
+
+    async fn redeem<P: DeserializeOwned>(&self, nonce: String) -> Result<P, Error> {
+        let request = Nonce {
+            nonce: required("nonce", nonce)?,
+        };
+        self.client
+            .post(&["authenticate", "verify"], &request)
+            .await
     }
 }
 

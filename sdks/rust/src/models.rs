@@ -1,4 +1,4 @@
-//! What the service tells about users and devices. How to ask is in `users`.
+//! What the service tells about users, devices and finished ceremonies. How to ask is in `users` and `auth`.
 //!
 //! Names are Passage's. New members of an answer are ignored; a new value of an enumeration is kept as `Other`. Times are
 //! RFC 3339 in UTC, as sent: `2026-01-16T09:30:00.000000Z`.
@@ -6,6 +6,55 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+/// A finished ceremony, as its nonce proves it. Names are the service's own; Passage told the external id only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerifiedNonce {
+    /// Your own identifier of the user who did it.
+    pub external_id: String,
+    /// Which ceremony it was.
+    pub r#type: CeremonyType,
+    /// The transaction it was permitted by; `None` if it had none, so that anybody of the app may have done it.
+    pub transaction_id: Option<String>,
+    /// The device that was registered or used: its `id`, not its `cred_id`.
+    pub device_id: String,
+    /// Whether the authenticator made sure of the person (fingerprint, face, PIN), and not only that somebody was there.
+    pub user_verified: bool,
+    /// When it was finished, by the service's clock.
+    pub authenticated_at: String,
+}
+
+/// The kind of a ceremony.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CeremonyType {
+    /// A device was registered.
+    Register,
+    /// A device was used.
+    Authenticate,
+    /// A value that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl CeremonyType {
+    /// The value as sent.
+    pub fn as_str(&self) -> &str {
+        match self {
+            CeremonyType::Register => "register",
+            CeremonyType::Authenticate => "authenticate",
+            CeremonyType::Other(value) => value,
+        }
+    }
+}
+
+impl fmt::Display for CeremonyType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
 
 /// A user of the app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -155,6 +204,17 @@ mod tests {
                 "{name}"
             );
         }
+        for name in ["register", "authenticate", "attest"] {
+            let json = format!("\"{name}\"");
+            let kind: CeremonyType = serde_json::from_str(&json).expect("any text is a type");
+            assert_eq!(kind.as_str(), name);
+            assert_eq!(serde_json::to_string(&kind).expect("JSON"), json);
+            assert_eq!(
+                matches!(kind, CeremonyType::Other(_)),
+                name == "attest",
+                "{name}"
+            );
+        }
         for name in ["passkey", "security_key", "platform", "ring"] {
             let json = format!("\"{name}\"");
             let kind: WebAuthnType = serde_json::from_str(&json).expect("any text is a type");
@@ -174,6 +234,10 @@ mod tests {
             assert!(serde_json::from_str::<UserStatus>(json).is_err(), "{json}");
             assert!(
                 serde_json::from_str::<WebAuthnType>(json).is_err(),
+                "{json}"
+            );
+            assert!(
+                serde_json::from_str::<CeremonyType>(json).is_err(),
                 "{json}"
             );
         }

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use claviger_flex::models::{UserStatus, WebAuthnType};
+use claviger_flex::models::{CeremonyType, UserStatus, WebAuthnType};
 use claviger_flex::{Error, PassageFlex};
 
 /// A service that answers what a test tells it to and remembers the requests.
@@ -176,6 +176,50 @@ async fn a_nonce_is_exchanged_for_the_external_id() {
             "/v1/apps/app1/authenticate/verify",
             r#"{"nonce":"n1"}"#
         )]
+    );
+}
+
+#[tokio::test]
+async fn a_nonce_tells_all_that_it_proves() {
+    let service = Service::answering(
+        r#"{"external_id":"user-1","type":"authenticate","transaction_id":"t1","device_id":"d1",
+            "user_verified":true,"authenticated_at":"2026-01-03T00:00:00.000000Z","new":"member"}"#,
+    )
+    .await;
+    let proof = service.client().auth.verify_nonce_details("n1").await;
+    let proof = proof.expect("the service agrees");
+    assert_eq!(proof.external_id, "user-1");
+    assert_eq!(proof.r#type, CeremonyType::Authenticate);
+    assert_eq!(proof.transaction_id.as_deref(), Some("t1"));
+    assert_eq!(proof.device_id, "d1");
+    assert!(proof.user_verified);
+    assert_eq!(proof.authenticated_at, "2026-01-03T00:00:00.000000Z");
+    assert_eq!(
+        service.requests(),
+        [post(
+            "/v1/apps/app1/authenticate/verify",
+            r#"{"nonce":"n1"}"#
+        )]
+    );
+}
+
+#[tokio::test]
+async fn a_ceremony_that_had_no_transaction_says_so_and_one_that_lacks_a_fact_proves_nothing() {
+    let service = Service::answering(
+        r#"{"external_id":"user-1","type":"register","transaction_id":null,"device_id":"d1",
+            "user_verified":false,"authenticated_at":"2026-01-03T00:00:00.000000Z"}"#,
+    )
+    .await;
+    let proof = service.client().auth.verify_nonce_details("n1").await;
+    let proof = proof.expect("the service agrees");
+    assert_eq!((proof.transaction_id, proof.user_verified), (None, false));
+
+    // What Passage answered.
+    let service = Service::answering(r#"{"external_id":"user-1"}"#).await;
+    let answer = service.client().auth.verify_nonce_details("n1").await;
+    assert!(
+        matches!(answer, Err(Error::UnexpectedResponse { status: 200 })),
+        "{answer:?}"
     );
 }
 
