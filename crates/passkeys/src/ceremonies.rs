@@ -21,6 +21,7 @@ use webauthn::{
 use crate::{
     App, EventId, Failure, Passkeys, Refusal,
     caller::Caller,
+    deliveries::Queued,
     devices::{self, Device, NewDevice},
     events::{self, EventType, Failed, Proved},
     handshakes::{self, Handshake, TransactionClaim},
@@ -283,22 +284,23 @@ impl Passkeys {
                 .db
                 .write(
                     async move |tx| match try_finish(tx, &shared, &*judge).await {
-                        Ok(verified) => Ok(Ok(verified)),
+                        Ok((verified, queued)) => Ok((Ok(verified), queued)),
                         // Committed: the handshake stays spent.
                         Err(Stop::Denied(denied)) => {
-                            shared.record_denial(tx, &denied).await?;
-                            Ok(Err(denied))
+                            let queued = shared.record_denial(tx, &denied).await?;
+                            Ok((Err(denied), queued))
                         }
                         Err(Stop::Interrupted(interrupted)) => Err(interrupted),
                     },
                 )
                 .await;
             match outcome {
-                Ok(Ok(verified)) => {
+                Ok((verdict, queued)) => {
+                    self.wake_for(queued);
+                    let verified = verdict.map_err(|denied| attempt.refuse(denied))?;
                     attempt.log_success(&verified);
                     return Ok(nonce);
                 }
-                Ok(Err(denied)) => return Err(attempt.refuse(denied).into()),
                 Err(Interrupted::Overtaken) => {}
                 Err(Interrupted::Fault(fault)) => return Err(fault.into()),
             }
@@ -365,7 +367,7 @@ impl<R> Attempt<R> {
         self.finish.transaction == TransactionClaim::Missing
     }
 
-    async fn record_denial(&self, tx: &mut Tx, denied: &Denied) -> Result<(), Fault> {
+    async fn record_denial(&self, tx: &mut Tx, denied: &Denied) -> Result<Queued, Fault> {
         let failed = Failed {
             event_id: &self.spare_event_id,
             handshake_id: &self.finish.handshake_id,
@@ -474,7 +476,7 @@ async fn try_finish<R>(
     tx: &mut Tx,
     attempt: &Attempt<R>,
     judge: &impl AsyncFn(&mut Tx, &Attempt<R>, &Handshake, &R) -> Result<Verified, Stop>,
-) -> Result<Verified, Stop> {
+) -> Result<(Verified, Queued), Stop> {
     let Attempt {
         app,
         finish,
@@ -506,7 +508,7 @@ async fn try_finish<R>(
         return Err(Stop::OVERTAKEN);
     }
     nonces::issue(tx, app, attempt.nonce_hash, &verified.finished).await?;
-    events::complete(
+    let queued = events::complete(
         tx,
         &app.id,
         &handshake.id,
@@ -514,7 +516,7 @@ async fn try_finish<R>(
         verified.counter_not_increased,
     )
     .await?;
-    Ok(verified)
+    Ok((verified, queued))
 }
 
 async fn register(

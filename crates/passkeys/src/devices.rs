@@ -9,8 +9,11 @@ use webauthn::{
 };
 
 use crate::{
-    AppId, DeviceId, Failure, Passkeys, Refusal, UserId, caller::browser_on_system,
-    imported::Imported, stored, users,
+    AppId, DeviceId, EventId, EventType, Failure, Passkeys, Refusal, UserId,
+    caller::browser_on_system,
+    events::{self, Change},
+    imported::Imported,
+    stored, users,
 };
 
 /// A stored credential: whose it is, where it came from, when it was used.
@@ -128,7 +131,10 @@ impl Passkeys {
         id: &DeviceId,
     ) -> Result<(), Failure> {
         let (app_id, user_id, id) = (app_id.clone(), user_id.clone(), id.clone());
-        self.platform
+        let event_id = EventId::random(&self.platform.entropy);
+        let now_ms = self.platform.clock.now_ms();
+        let queued = self
+            .platform
             .db
             .write(async move |tx| {
                 let deleted = tx
@@ -138,15 +144,25 @@ impl Passkeys {
                         values![&app_id, &user_id, &id],
                     )
                     .await?;
-                if deleted == 1 {
-                    return Ok(());
+                let user = users::find(tx, &app_id, &user_id)
+                    .await?
+                    .ok_or_else(|| Failure::from(Refusal::UserNotFound))?;
+                if deleted == 0 {
+                    return Err(Failure::from(Refusal::DeviceNotFound));
                 }
-                Err(match users::find(tx, &app_id, &user_id).await? {
-                    Some(_) => Refusal::DeviceNotFound.into(),
-                    None => Failure::from(Refusal::UserNotFound),
-                })
+                let change = Change {
+                    id: &event_id,
+                    event_type: EventType::DeviceRevoked,
+                    user_id: &user_id,
+                    external_id: &user.external_id,
+                    device_id: Some(&id),
+                    now_ms,
+                };
+                Ok(events::change(tx, &app_id, &change).await?)
             })
-            .await
+            .await?;
+        self.wake_for(queued);
+        Ok(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! What happened to whom: one event for every ceremony, from its start to its
-//! end (passkey-flex sections a.3 and b.9).
+//! end (passkey-flex sections a.3 and b.9), and one for each change that the
+//! customer made to a user or device.
 //!
-//! An event is written in the transaction of the start or finish that it is
-//! about, so the history neither lacks what happened nor tells what did not. The
-//! reason of a denial is recorded here and in the log, and told to operators only.
+//! An event is written in the transaction of what it is about, so the history
+//! neither lacks what happened nor tells what did not; what webhooks tell of it
+//! is queued there, too. The reason of a denial is recorded here and in the log,
+//! and told to operators only.
+
+pub(crate) mod info;
 
 use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
@@ -12,6 +16,7 @@ use crate::{
     AppId, DeviceId, EventId, Passkeys, Refusal, UserId,
     caller::{Caller, user_agent_display},
     ceremonies::Ceremony,
+    deliveries::{self, Queued},
     handshakes::Handshake,
     ids::{HandshakeId, TransactionId},
     listing::{
@@ -20,6 +25,7 @@ use crate::{
     nonces::FinishedCeremony,
     stored,
     users::{User, set_identifier},
+    webhooks::WebhookEventType,
 };
 
 /// An event, as stored.
@@ -27,7 +33,7 @@ use crate::{
 pub struct Event {
     /// Identifies it.
     pub id: EventId,
-    /// Which ceremony it was.
+    /// What it is about.
     pub event_type: EventType,
     /// The user's external id. Not known until a discoverable login has verified.
     pub external_id: Option<String>,
@@ -35,9 +41,9 @@ pub struct Event {
     pub user_id: Option<UserId>,
     /// The device that was made or used, once that was proved.
     pub device_id: Option<DeviceId>,
-    /// The transaction; none for a discoverable login.
+    /// The transaction; none for a discoverable login, or outside a ceremony.
     pub transaction_id: Option<TransactionId>,
-    /// Where the browser or app was; empty when not known.
+    /// Where the browser or app was; empty when not known, or outside a ceremony.
     pub ip_addr: String,
     /// What the browser or app called itself; empty when it did not.
     pub user_agent: String,
@@ -46,13 +52,14 @@ pub struct Event {
     /// Why the ceremony was denied, by the names of webauthn-checks section 1.
     /// For operators only.
     pub failure_code: Option<String>,
-    /// When the ceremony started.
+    /// When the ceremony started, or the change was made.
     pub created_at_ms: i64,
     /// When it was complete; none while it is not, or when it was denied.
     pub completed_at_ms: Option<i64>,
 }
 
-/// The ceremony that an event is about (passkey-flex section b.7).
+/// What an event is about: a ceremony, or what a customer did (passkey-flex
+/// section b.7, where further types are ours to name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventType {
@@ -62,6 +69,14 @@ pub enum EventType {
     PasskeyLogin,
     /// An authentication without one.
     PasskeyLoginDiscoverable,
+    /// A device was revoked.
+    DeviceRevoked,
+    /// A deactivated user was activated.
+    UserActivated,
+    /// A user was deactivated.
+    UserDeactivated,
+    /// A user was deleted, with all devices.
+    UserDeleted,
 }
 
 impl EventType {
@@ -73,11 +88,15 @@ impl EventType {
         }
     }
 
-    /// `register` or `login`.
+    /// `register`, `login` or `other`.
     pub fn action(self) -> &'static str {
         match self {
             EventType::PasskeyRegister => "register",
             EventType::PasskeyLogin | EventType::PasskeyLoginDiscoverable => "login",
+            EventType::DeviceRevoked
+            | EventType::UserActivated
+            | EventType::UserDeactivated
+            | EventType::UserDeleted => "other",
         }
     }
 }
@@ -223,8 +242,8 @@ macro_rules! conditions {
             text_condition!("ip_addr", "$10", "$11"),
             " AND ",
             text_condition!("user_agent", "$12", "$13"),
-            " AND type IN ($14, $15, $16) AND ",
-            number_condition!("created_at_ms", "$17", "$18", "$19")
+            " AND type IN ($14, $15, $16, $17, $18, $19, $20) AND ",
+            number_condition!("created_at_ms", "$21", "$22", "$23")
         )
     };
 }
@@ -237,10 +256,12 @@ macro_rules! place {
             $place,
             " AS BIGINT)
              WHEN 1 THEN created_at_ms WHEN -1 THEN -created_at_ms
-             WHEN 2 THEN CASE type WHEN 'passkey_login' THEN 1
-                 WHEN 'passkey_login_discoverable' THEN 2 ELSE 3 END
-             WHEN -2 THEN CASE type WHEN 'passkey_login' THEN 3
-                 WHEN 'passkey_login_discoverable' THEN 2 ELSE 1 END
+             WHEN 2 THEN CASE type WHEN 'device_revoked' THEN 1 WHEN 'passkey_login' THEN 2
+                 WHEN 'passkey_login_discoverable' THEN 3 WHEN 'passkey_register' THEN 4
+                 WHEN 'user_activated' THEN 5 WHEN 'user_deactivated' THEN 6 ELSE 7 END
+             WHEN -2 THEN CASE type WHEN 'device_revoked' THEN 7 WHEN 'passkey_login' THEN 6
+                 WHEN 'passkey_login_discoverable' THEN 5 WHEN 'passkey_register' THEN 4
+                 WHEN 'user_activated' THEN 3 WHEN 'user_deactivated' THEN 2 ELSE 1 END
              ELSE 0 END, "
         )
     };
@@ -257,10 +278,14 @@ macro_rules! select_events {
 }
 
 const ORDER_FIELDS: [&str; 2] = ["created_at", "type"];
-const TYPES: [&str; 3] = [
+const TYPES: [&str; 7] = [
+    "device_revoked",
     "passkey_login",
     "passkey_login_discoverable",
     "passkey_register",
+    "user_activated",
+    "user_deactivated",
+    "user_deleted",
 ];
 
 /// The three statements of a list: the page newest first, the page in the order
@@ -276,15 +301,15 @@ macro_rules! statements {
         Statements {
             newest: concat!(
                 select_events!(conditions!($narrow)),
-                " ORDER BY created_at_ms DESC, LOWER(id) DESC, id LIMIT $20 OFFSET $21"
+                " ORDER BY created_at_ms DESC, LOWER(id) DESC, id LIMIT $24 OFFSET $25"
             ),
             ordered: concat!(
                 select_events!(conditions!($narrow)),
                 " ORDER BY ",
-                place!("$22"),
-                place!("$23"),
-                id_order!("$24"),
-                " LIMIT $20 OFFSET $21"
+                place!("$26"),
+                place!("$27"),
+                id_order!("$28"),
+                " LIMIT $24 OFFSET $25"
             ),
             count: concat!("SELECT COUNT(*) AS total", conditions!($narrow)),
         }
@@ -345,18 +370,24 @@ impl Passkeys {
         let (app_id, id) = (app_id.clone(), id.clone());
         self.platform
             .db
-            .read(async move |tx| {
-                tx.row(
-                    select_events!(" FROM passkeys_events WHERE id = $1 AND app_id = $2"),
-                    values![&id, &app_id],
-                )
-                .await?
-                .as_ref()
-                .map(Event::from_row)
-                .transpose()
-            })
+            .read(async move |tx| find(tx, &app_id, &id).await)
             .await
     }
+}
+
+pub(crate) async fn find(
+    tx: &mut Tx,
+    app_id: &AppId,
+    id: &EventId,
+) -> Result<Option<Event>, Fault> {
+    tx.row(
+        select_events!(" FROM passkeys_events WHERE id = $1 AND app_id = $2"),
+        values![id, app_id],
+    )
+    .await?
+    .as_ref()
+    .map(Event::from_row)
+    .transpose()
 }
 
 /// The last events of a user, the newest first.
@@ -410,7 +441,7 @@ pub(crate) async fn complete(
     handshake: &HandshakeId,
     finished: &FinishedCeremony,
     counter_not_increased: bool,
-) -> Result<(), Fault> {
+) -> Result<Queued, Fault> {
     tx.execute(
         "UPDATE passkeys_events
          SET completed_at_ms = $3, external_id = $4, user_id = $5, device_id = $6,
@@ -427,7 +458,15 @@ pub(crate) async fn complete(
         ],
     )
     .await?;
-    Ok(())
+    let event_type = EventType::of(finished.ceremony, finished.transaction_id.is_none());
+    deliveries::queue(
+        tx,
+        app_id,
+        &EventId::from(handshake),
+        WebhookEventType::of(event_type, false),
+        finished.finished_at_ms,
+    )
+    .await
 }
 
 /// A finish that was denied.
@@ -454,7 +493,11 @@ pub(crate) struct Proved {
 
 /// Records why a finish was denied: on the event of its handshake, or, when
 /// that one has its outcome already or there is none, as an event of its own.
-pub(crate) async fn fail(tx: &mut Tx, app_id: &AppId, failed: &Failed<'_>) -> Result<(), Fault> {
+pub(crate) async fn fail(
+    tx: &mut Tx,
+    app_id: &AppId,
+    failed: &Failed<'_>,
+) -> Result<Queued, Fault> {
     let changed = tx
         .execute(
             "UPDATE passkeys_events
@@ -471,8 +514,10 @@ pub(crate) async fn fail(tx: &mut Tx, app_id: &AppId, failed: &Failed<'_>) -> Re
             ],
         )
         .await?;
+    let message_type = WebhookEventType::of(failed.event_type, true);
     if changed == 1 {
-        return Ok(());
+        let id = EventId::from(failed.handshake_id);
+        return deliveries::queue(tx, app_id, &id, message_type, failed.now_ms).await;
     }
     let event = Event {
         id: failed.event_id.clone(),
@@ -488,7 +533,46 @@ pub(crate) async fn fail(tx: &mut Tx, app_id: &AppId, failed: &Failed<'_>) -> Re
         created_at_ms: failed.now_ms,
         completed_at_ms: None,
     };
-    insert(tx, app_id, &event).await
+    insert(tx, app_id, &event).await?;
+    deliveries::queue(tx, app_id, &event.id, message_type, failed.now_ms).await
+}
+
+/// What a customer did to a user or a device of a user.
+#[derive(Debug)]
+pub(crate) struct Change<'a> {
+    /// A fresh one.
+    pub(crate) id: &'a EventId,
+    pub(crate) event_type: EventType,
+    pub(crate) user_id: &'a UserId,
+    pub(crate) external_id: &'a str,
+    pub(crate) device_id: Option<&'a DeviceId>,
+    pub(crate) now_ms: i64,
+}
+
+/// Records a change. Nobody's address or user agent is known: the customer's
+/// server called.
+pub(crate) async fn change(
+    tx: &mut Tx,
+    app_id: &AppId,
+    change: &Change<'_>,
+) -> Result<Queued, Fault> {
+    let event = Event {
+        id: change.id.clone(),
+        event_type: change.event_type,
+        external_id: Some(change.external_id.to_owned()),
+        user_id: Some(change.user_id.clone()),
+        device_id: change.device_id.cloned(),
+        transaction_id: None,
+        ip_addr: String::new(),
+        user_agent: String::new(),
+        counter_not_increased: false,
+        failure_code: None,
+        created_at_ms: change.now_ms,
+        completed_at_ms: Some(change.now_ms),
+    };
+    insert(tx, app_id, &event).await?;
+    let message_type = WebhookEventType::of(change.event_type, false);
+    deliveries::queue(tx, app_id, &event.id, message_type, change.now_ms).await
 }
 
 async fn insert(tx: &mut Tx, app_id: &AppId, event: &Event) -> Result<(), Fault> {
@@ -550,6 +634,10 @@ mod tests {
                 EventType::of(Ceremony::Authentication, true),
                 "passkey_login_discoverable",
             ),
+            (EventType::DeviceRevoked, "device_revoked"),
+            (EventType::UserActivated, "user_activated"),
+            (EventType::UserDeactivated, "user_deactivated"),
+            (EventType::UserDeleted, "user_deleted"),
         ] {
             assert_eq!(json!(event_type), word);
             assert!(TYPES.contains(&word));

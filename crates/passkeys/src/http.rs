@@ -13,6 +13,7 @@ mod error;
 mod management;
 mod native_clients;
 mod query;
+mod webhooks;
 mod wire;
 
 use axum::{
@@ -81,6 +82,32 @@ impl Passkeys {
             (
                 "/v1/apps/{app_id}/events/{event_id}",
                 get(management::get_event),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks",
+                get(webhooks::list).post(webhooks::create),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks/{webhook_id}",
+                get(webhooks::get)
+                    .patch(webhooks::update)
+                    .delete(webhooks::delete),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks/{webhook_id}/rotate-secret",
+                post(webhooks::rotate_secret),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries",
+                get(webhooks::list_deliveries),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
+                get(webhooks::get_delivery),
+            ),
+            (
+                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+                post(webhooks::redeliver),
             ),
         ])
         // Without the trailing slash only: a client that is told to revoke the device ".." asks to

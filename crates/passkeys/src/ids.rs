@@ -77,11 +77,15 @@ ids! {
     TransactionId;
     /// Names one run of a ceremony.
     HandshakeId;
-    /// Identifies an event.
+    /// Identifies an event, and its delivery to a webhook.
     EventId;
+    /// Identifies a webhook.
+    WebhookId;
 }
 
-ids_from_outside! { AppId ApiKeyId NativeClientId TransactionId HandshakeId EventId }
+ids_from_outside! {
+    AppId ApiKeyId NativeClientId TransactionId HandshakeId EventId WebhookId
+}
 
 /// Ids that arrive from outside and may have been imported: any text of 1 to 64 bytes.
 macro_rules! ids_of_any_form {

@@ -6,7 +6,8 @@
 //! `native_clients`; `association` is what their domains publish; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
-//! `events` tell what happened; `nonces` prove a finished ceremony. `import` and
+//! `events` tell what happened; `nonces` prove a finished ceremony. `webhooks` are
+//! where an app wants to be told of events, `deliveries` the queue to them. `import` and
 //! `export` move users and credentials in and out; `imported` is what an import
 //! leaves of a credential's past. `listing` is what lists can be asked for,
 //! `caller` who asked. `http` is the door, `refusal` every way to say no.
@@ -22,6 +23,7 @@ mod association;
 mod attestation;
 mod caller;
 mod ceremonies;
+mod deliveries;
 mod devices;
 mod events;
 mod export;
@@ -35,17 +37,24 @@ mod native_clients;
 mod nonces;
 mod refusal;
 mod stored;
+mod times;
 mod transactions;
 mod users;
+mod webhooks;
 
 pub use api_keys::{ApiKey, NewApiKey};
 pub use app_settings::{AppSettings, Lifetimes, SettingsChanges, algorithm_named};
 pub use apps::{App, AppChanges, NewApp};
 pub use attestation::{AttestationSettings, TrustCertificate};
+pub use deliveries::{
+    Delivery, DeliveryError, DeliveryPage, DeliveryQuery, DeliverySettings, DeliveryState,
+};
 pub use devices::{Device, DeviceType};
 pub use events::{Event, EventPage, EventQuery, EventType};
 pub use export::ExportError;
-pub use ids::{ApiKeyId, AppId, DeviceId, EventId, NativeClientId, TransactionId, UserId};
+pub use ids::{
+    ApiKeyId, AppId, DeviceId, EventId, NativeClientId, TransactionId, UserId, WebhookId,
+};
 pub use import::{
     ImportError, ImportFile, ImportFiles, ImportIssue, ImportOptions, ImportReport, ImportTally,
     UserColumns,
@@ -54,8 +63,12 @@ pub use imported::Imported;
 pub use native_clients::{Fingerprint, FingerprintError, NativeClient, NativeSoftware};
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
+pub use webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookEventType, WebhookWithSecret};
+
+use std::sync::Arc;
 
 use platform::{Fault, Platform};
+use tokio::sync::Notify;
 
 /// The handle on the passkey product; every door uses it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -63,6 +76,9 @@ pub struct Passkeys {
     platform: Platform,
     /// Without a slash at the end.
     public_url: Option<String>,
+    delivery: DeliverySettings,
+    /// Wakes the worker of [`Passkeys::deliver_webhooks`], which holds a clone of this.
+    deliveries_queued: Arc<Notify>,
 }
 
 /// How many expired rows [`Passkeys::sweep`] deleted.
@@ -76,6 +92,8 @@ pub struct Swept {
     pub nonces: u64,
     /// Events older than their app keeps them.
     pub events: u64,
+    /// Deliveries to webhooks that are over for some time.
+    pub deliveries: u64,
 }
 
 impl Passkeys {
@@ -84,7 +102,15 @@ impl Passkeys {
         Passkeys {
             platform,
             public_url: None,
+            delivery: DeliverySettings::default(),
+            deliveries_queued: Arc::default(),
         }
+    }
+
+    /// The same product, which delivers to webhooks as `settings` say.
+    pub fn with_delivery_settings(mut self, settings: DeliverySettings) -> Passkeys {
+        self.delivery = settings;
+        self
     }
 
     /// The same product, which knows where clients reach it (`https://host[:port]`),
@@ -114,6 +140,7 @@ impl Passkeys {
                 .await?,
             nonces: db.delete_expired(nonces::DELETE_EXPIRED, now_ms).await?,
             events: db.delete_expired(events::DELETE_EXPIRED, now_ms).await?,
+            deliveries: self.sweep_deliveries(now_ms).await?,
         })
     }
 }

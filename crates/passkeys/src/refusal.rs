@@ -37,6 +37,12 @@ pub enum Refusal {
     /// No event of this id.
     #[error("There is no such event.")]
     EventNotFound,
+    /// No webhook of this id.
+    #[error("There is no such webhook.")]
+    WebhookNotFound,
+    /// The webhook has no delivery of this id.
+    #[error("The webhook has no such delivery.")]
+    DeliveryNotFound,
     /// The user has no device to authenticate with.
     #[error("The user has no passkeys.")]
     UserHasNoPasskeys,

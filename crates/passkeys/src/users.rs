@@ -5,7 +5,11 @@ use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AppId, Device, Event, Failure, Passkeys, Refusal, UserId, devices, events, import,
+    AppId, Device, Event, EventId, EventType, Failure, Passkeys, Refusal, UserId,
+    deliveries::Queued,
+    devices,
+    events::{self, Change},
+    import,
     listing::{
         NumberFilter, Order, Paging, TextFilter, id_order, number_condition, text_condition,
     },
@@ -340,6 +344,7 @@ impl Passkeys {
         self.set_status(
             app_id,
             id,
+            EventType::UserActivated,
             "UPDATE passkeys_users
              SET updated_at_ms = $3, status = CASE
                  WHEN login_count > 0 OR EXISTS (
@@ -361,6 +366,7 @@ impl Passkeys {
         self.set_status(
             app_id,
             id,
+            EventType::UserDeactivated,
             "UPDATE passkeys_users SET updated_at_ms = $3, status = 'inactive'
              WHERE app_id = $1 AND id = $2 AND status <> 'inactive'",
         )
@@ -371,44 +377,74 @@ impl Passkeys {
         &self,
         app_id: &AppId,
         id: &UserId,
+        event_type: EventType,
         update: &'static str,
     ) -> Result<UserDetails, Failure> {
         let (app_id, id) = (app_id.clone(), id.clone());
+        let event_id = EventId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
-        self.platform
+        let (details, queued) = self
+            .platform
             .db
             .write(async move |tx| {
-                tx.execute(update, values![&app_id, &id, now_ms]).await?;
-                find_details(tx, &app_id, &id)
+                let changed = tx.execute(update, values![&app_id, &id, now_ms]).await?;
+                let user = find(tx, &app_id, &id)
                     .await?
-                    .ok_or_else(|| Failure::from(Refusal::UserNotFound))
+                    .ok_or_else(|| Failure::from(Refusal::UserNotFound))?;
+                let mut queued = Queued::NOTHING;
+                if changed == 1 {
+                    let change = Change {
+                        id: &event_id,
+                        event_type,
+                        user_id: &id,
+                        external_id: &user.external_id,
+                        device_id: None,
+                        now_ms,
+                    };
+                    queued = events::change(tx, &app_id, &change).await?;
+                }
+                Ok::<_, Failure>((details(tx, &app_id, user).await?, queued))
             })
-            .await
+            .await?;
+        self.wake_for(queued);
+        Ok(details)
     }
 
     /// Deletes a user with its devices. Open ceremonies and nonces of the user
     /// are worth nothing from now on. Events stay until their retention ends.
     pub async fn delete_user(&self, app_id: &AppId, id: &UserId) -> Result<(), Failure> {
         let (app_id, id) = (app_id.clone(), id.clone());
-        self.platform
+        let event_id = EventId::random(&self.platform.entropy);
+        let now_ms = self.platform.clock.now_ms();
+        let queued = self
+            .platform
             .db
             .write(async move |tx| {
                 // The user goes first: a registration that is about to add a device
                 // needs that row, so it is either before all of this or too late.
                 let deleted = tx
-                    .execute(
-                        "DELETE FROM passkeys_users WHERE app_id = $1 AND id = $2",
+                    .row(
+                        "DELETE FROM passkeys_users WHERE app_id = $1 AND id = $2
+                         RETURNING external_id",
                         values![&app_id, &id],
                     )
-                    .await?;
-                if deleted == 0 {
-                    return Err(Failure::from(Refusal::UserNotFound));
-                }
+                    .await?
+                    .ok_or_else(|| Failure::from(Refusal::UserNotFound))?;
                 devices::delete_of_user(tx, &app_id, &id).await?;
                 import::delete_keyless_of_user(tx, &app_id, &id).await?;
-                Ok(())
+                let change = Change {
+                    id: &event_id,
+                    event_type: EventType::UserDeleted,
+                    user_id: &id,
+                    external_id: &deleted.get::<String>("external_id")?,
+                    device_id: None,
+                    now_ms,
+                };
+                Ok::<_, Failure>(events::change(tx, &app_id, &change).await?)
             })
-            .await
+            .await?;
+        self.wake_for(queued);
+        Ok(())
     }
 }
 
@@ -435,14 +471,18 @@ async fn find_details(
     app_id: &AppId,
     id: &UserId,
 ) -> Result<Option<UserDetails>, Fault> {
-    let Some(user) = find(tx, app_id, id).await? else {
-        return Ok(None);
-    };
-    Ok(Some(UserDetails {
+    match find(tx, app_id, id).await? {
+        Some(user) => Ok(Some(details(tx, app_id, user).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn details(tx: &mut Tx, app_id: &AppId, user: User) -> Result<UserDetails, Fault> {
+    Ok(UserDetails {
+        devices: devices::list(tx, app_id, &user.id).await?,
+        recent_events: events::list_recent(tx, app_id, &user.id).await?,
         user,
-        devices: devices::list(tx, app_id, id).await?,
-        recent_events: events::list_recent(tx, app_id, id).await?,
-    }))
+    })
 }
 
 pub(crate) async fn find(tx: &mut Tx, app_id: &AppId, id: &UserId) -> Result<Option<User>, Fault> {

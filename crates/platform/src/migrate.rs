@@ -37,6 +37,10 @@ const MIGRATIONS: &[Migration] = &[
         include_str!("../../../migrations/0007_passkeys_app_settings.sql"),
     ),
     (
+        "0008_passkeys_webhooks",
+        include_str!("../../../migrations/0008_passkeys_webhooks.sql"),
+    ),
+    (
         "0011_passkeys_conditional",
         include_str!("../../../migrations/0011_passkeys_conditional.sql"),
     ),

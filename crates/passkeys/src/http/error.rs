@@ -68,6 +68,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::UserNotFound | Refusal::SignUpIsOff => (StatusCode::NOT_FOUND, "user_not_found"),
         Refusal::DeviceNotFound => (StatusCode::NOT_FOUND, "device_not_found"),
         Refusal::EventNotFound => (StatusCode::NOT_FOUND, "event_not_found"),
+        Refusal::WebhookNotFound => (StatusCode::NOT_FOUND, "webhook_not_found"),
+        Refusal::DeliveryNotFound => (StatusCode::NOT_FOUND, "delivery_not_found"),
         Refusal::TransactionNotFound => (StatusCode::NOT_FOUND, "transaction_not_found"),
         Refusal::NativeClientNotFound => (StatusCode::NOT_FOUND, "native_client_not_found"),
         Refusal::ApiKeyNotFound => (StatusCode::NOT_FOUND, "api_key_not_found"),

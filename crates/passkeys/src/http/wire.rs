@@ -5,7 +5,11 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use platform::Fault;
 use serde_json::{Map, Value, json};
 
-use crate::{App, Device, Event, NativeClient, User, UserDetails};
+use crate::{
+    App, Device, Event, NativeClient, User, UserDetails, events::info::status, times::optional_time,
+};
+
+pub(super) use crate::{events::info::info as event, times::time};
 
 /// A row of the list of users (section b.6).
 pub(super) fn user(user: &User) -> Result<Map<String, Value>, Fault> {
@@ -86,41 +90,6 @@ fn recent_event(event: &Event) -> Result<Value, Fault> {
     }))
 }
 
-/// An EventInfo (section b.9). Texts of the contract are never null; of our
-/// additions, `completed_at`, `device_id`, `transaction_id` and `failure_code` may be.
-pub(super) fn event(event: &Event) -> Result<Value, Fault> {
-    let external_id = event.external_id.as_deref().unwrap_or_default();
-    let mut data = Map::new();
-    if event.counter_not_increased {
-        data.insert("counter_not_increased".into(), json!(true));
-    }
-    Ok(json!({
-        "id": event.id,
-        "created_at": time(event.created_at_ms)?,
-        "type": event.event_type,
-        "identifier": external_id,
-        "user_id": event.user_id.as_ref().map_or("", |id| id.as_str()),
-        "ip_addr": event.ip_addr,
-        "user_agent": event.user_agent,
-        "data": data,
-        "action": event.event_type.action(),
-        "status": status(event),
-        "completed_at": optional_time(event.completed_at_ms)?,
-        "user_agent_display": event.user_agent_display(),
-        "external_id": external_id,
-        "device_id": event.device_id,
-        "transaction_id": event.transaction_id,
-        "failure_code": event.failure_code,
-    }))
-}
-
-fn status(event: &Event) -> &'static str {
-    match event.completed_at_ms {
-        Some(_) => "complete",
-        None => "incomplete",
-    }
-}
-
 /// An AppInfo for the SDKs of before 1.0, which need every member although they
 /// read one (section b.10). What a Flex app does not have is off, empty or 0;
 /// `rp_id` and `settings` are ours.
@@ -181,17 +150,6 @@ pub(super) fn native_client(client: &NativeClient) -> Result<Value, Fault> {
     Ok(members)
 }
 
-/// RFC 3339 in UTC with six fractional digits (section b.1).
-pub(super) fn time(at_ms: i64) -> Result<Value, Fault> {
-    let time = jiff::Timestamp::from_millisecond(at_ms)
-        .map_err(|error| Fault::while_doing("writing a time", error))?;
-    Ok(Value::String(format!("{time:.6}")))
-}
-
-fn optional_time(at_ms: Option<i64>) -> Result<Value, Fault> {
-    at_ms.map_or(Ok(Value::Null), time)
-}
-
 /// Clients read counts into 32 bits.
 fn int32(count: i64) -> Value {
     Value::from(count.min(i32::MAX.into()))
@@ -200,14 +158,6 @@ fn int32(count: i64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_have_six_fractional_digits_and_end_in_z() {
-        assert_eq!(
-            time(1_724_113_247_500).unwrap(),
-            "2024-08-20T00:20:47.500000Z"
-        );
-    }
 
     #[test]
     fn a_count_fits_into_32_bits() {
