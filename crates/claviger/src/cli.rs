@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgGroup, Parser, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use jiff::SignedDuration;
+use passkeys::{AttestationConveyance, CounterPolicy, Fingerprint, UserVerification};
 
 use crate::config::Options;
 
@@ -50,9 +55,13 @@ pub enum Command {
     /// Serve others: verified signatures, nothing made up, unsafe settings refused
     Serve,
 
-    /// Passkey apps
+    /// Passkey apps and their settings
     #[command(subcommand)]
     App(AppCommand),
+
+    /// Android and Apple apps that may use a passkey app's passkeys
+    #[command(subcommand)]
+    NativeClient(NativeClientCommand),
 
     /// API keys of passkey apps, for servers
     #[command(subcommand)]
@@ -177,6 +186,171 @@ pub enum AppCommand {
         #[arg(long)]
         json: bool,
     },
+
+    /// List all passkey apps
+    List {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Show an app with all its settings
+    Show {
+        /// The app
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Change settings of an app; those that are not named stay as they are
+    #[command(
+        override_usage = "claviger app update --app <ID> <SETTING>...",
+        long_about = "Changes settings of an app, all that are named or none; the others stay as they \
+                      are. A running server uses them from then on.\n\n\
+                      A list is replaced as a whole: repeat its flag for each entry, or say `none` to \
+                      clear it. What each setting does is told in docs/app-settings.md."
+    )]
+    Update(Box<AppUpdateArgs>),
+}
+
+/// What to change about an app.
+#[derive(clap::Args, Clone, Debug)]
+#[command(group = ArgGroup::new("changes").required(true).multiple(true).args([
+    "name", "origin", "additional_origins", "rp_id", "sign_up", "user_verification",
+    "counter_policy", "algorithms", "attestation", "trust_anchors", "allowed_aaguids",
+    "synced_passkeys", "embedding_origins", "transaction_lifetime", "handshake_lifetime",
+    "discoverable_handshake_lifetime", "nonce_lifetime", "timeout", "event_retention_days",
+]))]
+pub struct AppUpdateArgs {
+    /// The app
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// Name, as people see it when they make a passkey
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Origin of the website
+    #[arg(long, value_name = "URL")]
+    pub origin: Option<String>,
+    /// Further origin of the app; may lie on another domain (related origins)
+    #[arg(long = "additional-origin", value_name = "URL|none")]
+    pub additional_origins: Option<Vec<String>>,
+    /// RP ID the passkeys are bound to; refused while passkeys depend on the present one
+    #[arg(long, value_name = "ID")]
+    pub rp_id: Option<String>,
+    /// Change the RP ID although passkeys stop working by it
+    #[arg(long, requires = "rp_id")]
+    pub force: bool,
+    /// Whether users may be created by registering a passkey
+    #[arg(long, value_name = "WORD", value_parser = word_of([("on", true), ("off", false)]))]
+    pub sign_up: Option<bool>,
+    /// Whether a PIN or biometrics is demanded
+    #[arg(long, value_name = "WORD", value_parser = word_of([("preferred", UserVerification::Preferred), ("required", UserVerification::Required)]))]
+    pub user_verification: Option<UserVerification>,
+    /// What to do when a signature counter does not grow, which a copied key may show
+    #[arg(long, value_name = "WORD", value_parser = word_of([("record", CounterPolicy::Record), ("refuse", CounterPolicy::Refuse)]))]
+    pub counter_policy: Option<CounterPolicy>,
+    /// Algorithms offered, the preferred one first: ES256, ES384, ES512, RS256, EdDSA
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub algorithms: Option<Vec<String>>,
+    /// Whether new authenticators must prove what they are; direct needs trust anchors
+    #[arg(long, value_name = "WORD", value_parser = word_of([("none", AttestationConveyance::None), ("direct", AttestationConveyance::Direct)]))]
+    pub attestation: Option<AttestationConveyance>,
+    /// Certificates of makers whose authenticators may register: a file in PEM or DER
+    #[arg(long = "trust-anchor", value_name = "FILE|none")]
+    pub trust_anchors: Option<Vec<PathBuf>>,
+    /// Model of authenticator that may register, and no other; needs direct attestation
+    #[arg(long = "allowed-aaguid", value_name = "AAGUID|none")]
+    pub allowed_aaguids: Option<Vec<String>>,
+    /// Whether passkeys that sync between devices may be registered
+    #[arg(long, value_name = "WORD", value_parser = word_of([("allowed", true), ("refused", false)]))]
+    pub synced_passkeys: Option<bool>,
+    /// Origin of a page that may embed the app in a frame
+    #[arg(long = "embedding-origin", value_name = "URL|none")]
+    pub embedding_origins: Option<Vec<String>>,
+    /// How long a transaction lives, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub transaction_lifetime: Option<SignedDuration>,
+    /// How long a ceremony with a transaction may take, such as 10m
+    #[arg(long, value_name = "TIME")]
+    pub handshake_lifetime: Option<SignedDuration>,
+    /// How long a ceremony without a transaction may take, such as 1h
+    #[arg(long, value_name = "TIME")]
+    pub discoverable_handshake_lifetime: Option<SignedDuration>,
+    /// How long a nonce can be exchanged, such as 5m
+    #[arg(long, value_name = "TIME")]
+    pub nonce_lifetime: Option<SignedDuration>,
+    /// How long the browser is asked to wait for the user, such as 5m
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<SignedDuration>,
+    /// For how many days events are kept
+    #[arg(long, value_name = "DAYS")]
+    pub event_retention_days: Option<u16>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads one of a few words.
+fn word_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    words: [(&'static str, T); N],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words.map(|(word, _)| word)).map(move |given| {
+        let known = words.iter().find(|(word, _)| *word == given);
+        known.expect("the parser lets no other word through").1
+    })
+}
+
+/// What can be done with native clients.
+#[derive(Debug, Subcommand)]
+pub enum NativeClientCommand {
+    /// Let an Android or Apple app use the app's passkeys
+    Create(NativeClientArgs),
+
+    /// List the native clients of an app
+    List {
+        /// The app
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Delete a native client; what it signs is refused from then on
+    Delete {
+        /// The app
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// The native client, as listed
+        #[arg(long, value_name = "ID")]
+        native_client: String,
+    },
+}
+
+/// A native client to be created.
+#[derive(clap::Args, Clone, Debug)]
+#[command(group = ArgGroup::new("platform").args(["package", "team"]).required(true))]
+pub struct NativeClientArgs {
+    /// The app
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// Android: name of the package, such as com.example.app
+    #[arg(long, value_name = "NAME", requires = "fingerprints")]
+    pub package: Option<String>,
+    /// Android: SHA-256 of a certificate it is signed with, AA:BB:… ; may be repeated
+    #[arg(long = "fingerprint", value_name = "SHA256", requires = "package")]
+    pub fingerprints: Vec<Fingerprint>,
+    /// Apple: id of the team, the App ID prefix
+    #[arg(long, value_name = "ID", requires = "bundle")]
+    pub team: Option<String>,
+    /// Apple: bundle id, such as com.example.app
+    #[arg(long, value_name = "ID", requires = "team")]
+    pub bundle: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What can be done with API keys.
@@ -193,6 +367,26 @@ pub enum ApiKeyCommand {
         /// Answer in JSON
         #[arg(long)]
         json: bool,
+    },
+
+    /// List the API keys of an app, each by the part before its dot
+    List {
+        /// The app
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+
+    /// Delete an API key, such as one that leaked; it is refused from then on
+    Delete {
+        /// The app it belongs to
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// The key's id, as listed
+        #[arg(long, value_name = "ID")]
+        api_key: String,
     },
 }
 

@@ -1,7 +1,7 @@
 //! What each sub-command does.
 
 use accounts::{Accounts, Organization, SignaturePolicy};
-use passkeys::{App, AppId, NewApp, Passkeys};
+use passkeys::{App, AppId, Passkeys};
 use platform::{Clock, Db, Entropy, Fault, Platform};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use tokio::{
 };
 
 use crate::{
-    cli::{AccessKeyCommand, ApiKeyCommand, AppCommand, Cli, Command, DevArgs, Trigger},
+    apps,
+    cli::{AccessKeyCommand, Cli, Command, DevArgs, Trigger},
     config::{CodeDelivery, Config, ConfigError},
     dev,
     serve::{self, Products},
@@ -56,22 +57,14 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
             match command {
                 Command::Dev(arguments) => run_dev(config, &arguments).await,
                 Command::Serve => run_serve(config).await,
-                Command::App(AppCommand::Create {
-                    name,
-                    origin,
-                    rp_id,
-                    json,
-                }) => {
-                    let new = NewApp {
-                        name,
-                        auth_origin: origin,
-                        rp_id,
-                        ..NewApp::default()
-                    };
-                    create_app(&config, new, json).await
+                Command::App(command) => apps::run(open_platform(&config).await?, command).await,
+                Command::NativeClient(command) => {
+                    let passkeys = Passkeys::new(open_platform(&config).await?);
+                    apps::run_native_client(&passkeys, command).await
                 }
-                Command::ApiKey(ApiKeyCommand::Create { app, name, json }) => {
-                    create_api_key(&config, &app, &name, json).await
+                Command::ApiKey(command) => {
+                    let passkeys = Passkeys::new(open_platform(&config).await?);
+                    apps::run_api_key(&passkeys, command).await
                 }
                 Command::AccessKey(AccessKeyCommand::Create { name, json }) => {
                     create_access_key(&config, &name, json).await
@@ -138,48 +131,6 @@ fn run_trigger(trigger: Trigger) -> Result<(), CommandError> {
         .map_err(|error| CommandError::Trigger(error.to_string()))
 }
 
-async fn create_app(config: &Config, new: NewApp, json: bool) -> Result<(), CommandError> {
-    let platform = open_platform(config).await?;
-    let organization = first_organization(&accounts(&platform)).await?;
-    let app = Passkeys::new(platform)
-        .create_app(&organization.id, new)
-        .await
-        .map_err(refused)?;
-    answer(
-        json,
-        &json!({
-            "app_id": app.id.as_str(),
-            "name": app.name,
-            "auth_origin": app.auth_origin,
-            "rp_id": app.rp_id,
-        }),
-    );
-    Ok(())
-}
-
-async fn create_api_key(
-    config: &Config,
-    app_id: &str,
-    name: &str,
-    json: bool,
-) -> Result<(), CommandError> {
-    let passkeys = Passkeys::new(open_platform(config).await?);
-    let app = find_app(&passkeys, app_id).await?;
-    let key = passkeys
-        .create_api_key(&app.id, name)
-        .await
-        .map_err(refused)?;
-    answer(
-        json,
-        &json!({
-            "api_key_id": key.api_key.id.as_str(),
-            "name": name,
-            "api_key": key.secret.expose_secret(),
-        }),
-    );
-    Ok(())
-}
-
 async fn create_access_key(config: &Config, name: &str, json: bool) -> Result<(), CommandError> {
     let accounts = accounts(&open_platform(config).await?);
     let organization = first_organization(&accounts).await?;
@@ -205,7 +156,7 @@ pub(crate) async fn find_app(passkeys: &Passkeys, app_id: &str) -> Result<App, C
     app.ok_or_else(|| CommandError::Refused(format!("there is no app with the id {app_id}")))
 }
 
-fn refused(error: impl std::fmt::Display) -> CommandError {
+pub(crate) fn refused(error: impl std::fmt::Display) -> CommandError {
     CommandError::Refused(error.to_string())
 }
 
@@ -218,7 +169,7 @@ pub(crate) async fn first_organization(accounts: &Accounts) -> Result<Organizati
 }
 
 /// For sub-commands, which check no signatures.
-fn accounts(platform: &Platform) -> Accounts {
+pub(crate) fn accounts(platform: &Platform) -> Accounts {
     Accounts::new(platform.clone(), SignaturePolicy::Verify)
 }
 
@@ -273,7 +224,21 @@ pub(crate) fn answer(json: bool, made: &Value) {
         println!("{made}");
         return;
     }
-    for (name, value) in made.as_object().into_iter().flatten() {
-        println!("{name:<18} {}", value.as_str().unwrap_or_default());
+    let members = made.as_object().into_iter().flatten();
+    let longest = members.clone().map(|(name, _)| name.len()).max();
+    let width = longest.unwrap_or_default().max(18);
+    for (name, value) in members {
+        println!("{name:<width$} {}", in_words(value));
+    }
+}
+
+fn in_words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Bool(true) => "yes".into(),
+        Value::Bool(false) => "no".into(),
+        Value::Array(list) if list.is_empty() => "none".into(),
+        Value::Array(list) => list.iter().map(in_words).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
     }
 }

@@ -1,5 +1,6 @@
 //! The program: composes the products and listens; decides nothing.
 
+mod apps;
 pub mod cli;
 pub mod commands;
 pub mod config;

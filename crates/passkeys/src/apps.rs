@@ -381,8 +381,9 @@ async fn insert(tx: &mut Tx, app: &App) -> Result<u64, Fault> {
 }
 
 /// Stores an app that was changed. False when it is not the app that was read
-/// any more, or when its RP ID changes, `force` is not given and it has devices:
-/// one statement decides, so that no device slips in between.
+/// any more, or when its RP ID changes, `force` is not given and devices depend on
+/// the present one. One statement decides; a registration that commits at the same
+/// moment counts as later, like any whose handshake was started before.
 async fn update(tx: &mut Tx, app: &App, force: bool) -> Result<bool, Fault> {
     let mut values = changeable(app);
     values.extend_from_slice(values![&app.id, app.revision, force]);

@@ -63,6 +63,8 @@ pub use imported::Imported;
 pub use native_clients::{Fingerprint, FingerprintError, NativeClient, NativeSoftware};
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
+/// The words of an app's policy.
+pub use webauthn::{Algorithm, AttestationConveyance, CounterPolicy, UserVerification};
 pub use webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookEventType, WebhookWithSecret};
 
 use std::sync::Arc;
