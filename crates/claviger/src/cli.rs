@@ -71,6 +71,15 @@ pub enum Command {
     #[command(subcommand)]
     AccessKey(AccessKeyCommand),
 
+    /// Webhooks of passkey apps, and what was delivered to them
+    #[command(
+        subcommand,
+        long_about = "Webhooks tell your server of an app's events: passkeys registered and used, \
+                      devices revoked, users deactivated. What they send and how to check that it \
+                      comes from here is described in docs/webhooks.md."
+    )]
+    Webhook(WebhookCommand),
+
     /// Import users and their passkeys into an app; may be run again, whole, at any time
     #[command(
         long_about = "Imports users and their passkeys into an app, beside a running server. What is there \
@@ -402,6 +411,106 @@ pub enum AccessKeyCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// What can be done with webhooks.
+#[derive(Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Create a webhook; the secret that signs its messages is shown this once
+    Create {
+        /// The app whose events it is told of
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// Where messages are posted to, such as https://example.com/webhooks/passkeys
+        #[arg(long, value_name = "URL")]
+        url: String,
+        /// Type of event that it is told of, such as passkey.login; may be repeated [default: all]
+        #[arg(long = "event", value_name = "TYPE")]
+        events: Vec<String>,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the webhooks of an app
+    List {
+        /// The app
+        #[arg(long, value_name = "ID")]
+        app: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change a webhook; what is not given stays
+    Update {
+        /// Which webhook
+        #[command(flatten)]
+        webhook: WebhookArgs,
+        /// Where messages are posted to from now on, those waiting included
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Type of event that it is told of, instead of those before; may be repeated
+        #[arg(long = "event", value_name = "TYPE")]
+        events: Vec<String>,
+        /// Tell it of all types of events
+        #[arg(long, conflicts_with = "events")]
+        all_events: bool,
+        /// Turn it on; what waits is sent
+        #[arg(long)]
+        enable: bool,
+        /// Turn it off; what waits goes on waiting
+        #[arg(long, conflicts_with = "enable")]
+        disable: bool,
+    },
+    /// Delete a webhook with its deliveries; what waits is not sent
+    Delete {
+        /// Which webhook
+        #[command(flatten)]
+        webhook: WebhookArgs,
+    },
+    /// Give a webhook a new secret; the old one signs as well for 24 hours
+    RotateSecret {
+        /// Which webhook
+        #[command(flatten)]
+        webhook: WebhookArgs,
+    },
+    /// List what was delivered to a webhook and what was not, the newest first
+    Deliveries {
+        /// Which webhook
+        #[command(flatten)]
+        webhook: WebhookArgs,
+        /// Only those that are pending, delivered or failed
+        #[arg(long, value_name = "STATE")]
+        state: Option<String>,
+        /// How many to list
+        #[arg(long, value_name = "N", default_value_t = 15)]
+        limit: u32,
+        /// Which page of the list
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        page: u32,
+    },
+    /// Send a delivery again, whatever became of it
+    Redeliver {
+        /// Which webhook
+        #[command(flatten)]
+        webhook: WebhookArgs,
+        /// Which delivery
+        #[arg(long, value_name = "ID")]
+        delivery: String,
+    },
+}
+
+/// Names a webhook.
+#[derive(clap::Args, Clone, Debug)]
+pub struct WebhookArgs {
+    /// The app it belongs to
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// The webhook
+    #[arg(long, value_name = "ID")]
+    pub webhook: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The guide's triggers.

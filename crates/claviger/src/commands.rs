@@ -16,7 +16,7 @@ use crate::{
     config::{CodeDelivery, Config, ConfigError},
     dev,
     serve::{self, Products},
-    telemetry, transfer,
+    telemetry, transfer, webhooks,
 };
 
 /// Why a command failed; its text is for the person at the terminal.
@@ -69,6 +69,10 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
                 Command::AccessKey(AccessKeyCommand::Create { name, json }) => {
                     create_access_key(&config, &name, json).await
                 }
+                Command::Webhook(command) => {
+                    let platform = open_platform(&config).await?;
+                    webhooks::run(platform, &config, command).await
+                }
                 Command::Import(arguments) => {
                     let passkeys = Passkeys::new(open_platform(&config).await?);
                     transfer::import(&passkeys, &arguments).await
@@ -85,6 +89,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
 async fn run_dev(mut config: Config, arguments: &DevArgs) -> Result<(), CommandError> {
     config.check_for_dev()?;
     config.code_delivery = CodeDelivery::Log;
+    config.webhook_private_addresses.get_or_insert(true);
     telemetry::init(&config)?;
     config.create_data_dir()?;
     config.create_master_key(&Entropy::system())?;

@@ -143,6 +143,21 @@ pub struct Options {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enforce_function_permissions: Option<bool>,
 
+    /// Let webhooks lead to private addresses and to this machine, and do without https.
+    /// Whoever may create a webhook can then reach what this server can reach
+    /// [default: dev: true; serve: false]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_WEBHOOK_PRIVATE_ADDRESSES",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_private_addresses: Option<bool>,
+
     /// Program that runs Node.js functions [default: `node` on the PATH]
     #[arg(
         long,
@@ -242,6 +257,8 @@ pub struct Config {
     pub code_delivery: CodeDelivery,
     /// Whether a trigger needs a resource policy.
     pub enforce_function_permissions: bool,
+    /// Whether webhooks may lead to private addresses; nothing means that nobody decided.
+    pub webhook_private_addresses: Option<bool>,
     /// What runs Node.js functions; nothing means `node` on the PATH.
     pub node: Option<PathBuf>,
     /// How many function instances may run at once.
@@ -306,6 +323,7 @@ impl Options {
             issuer: self.issuer.unwrap_or(Issuer::Server),
             code_delivery: self.code_delivery.unwrap_or(CodeDelivery::None),
             enforce_function_permissions: self.enforce_function_permissions.unwrap_or(false),
+            webhook_private_addresses: self.webhook_private_addresses,
             node: self.node,
             instances_max: self.instances_max.unwrap_or_else(|| {
                 4 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get)

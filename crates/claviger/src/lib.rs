@@ -12,3 +12,4 @@ mod sdk;
 pub mod serve;
 pub mod telemetry;
 mod transfer;
+mod webhooks;

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use accounts::{Accounts, SignaturePolicy};
 use functions::Functions;
-use passkeys::Passkeys;
+use passkeys::{DeliverySettings, Passkeys};
 use platform::{Fault, Platform};
 use pools::UserPools;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -44,7 +44,12 @@ impl Products {
         signatures: SignaturePolicy,
     ) -> Result<Products, Fault> {
         let accounts = Accounts::new(platform.clone(), signatures);
-        let passkeys = Passkeys::new(platform.clone()).with_public_url(&config.public_url());
+        let passkeys = Passkeys::new(platform.clone())
+            .with_public_url(&config.public_url())
+            .with_delivery_settings(DeliverySettings {
+                private_addresses: config.webhook_private_addresses.unwrap_or(false),
+                ..DeliverySettings::default()
+            });
         // What `dev` makes functions of; it may have moved since they were made.
         let program = std::env::current_exe().ok();
         let functions = Functions::new(
@@ -108,6 +113,7 @@ pub struct Running {
     products: Products,
     stop: watch::Sender<bool>,
     server: JoinHandle<io::Result<()>>,
+    courier: JoinHandle<()>,
     sweeper: JoinHandle<()>,
 }
 
@@ -131,27 +137,41 @@ pub fn start(
         })
         .await
     });
+    let passkeys = products.passkeys.clone();
+    let mut stopping = stop.subscribe();
+    let courier = tokio::spawn(async move {
+        let stopped = async {
+            let _ = stopping.wait_for(|stop| *stop).await;
+        };
+        passkeys.deliver_webhooks(stopped).await;
+    });
     let sweeper = tokio::spawn(sweep_for_ever(products.clone()));
     Ok(Running {
         address,
         products,
         stop,
         server,
+        courier,
         sweeper,
     })
 }
 
 impl Running {
-    /// Stops: no new requests, a while for those under way, then the functions' processes.
+    /// Stops: no new requests, a while for those under way and for webhooks that are being
+    /// called, then the functions' processes.
     pub async fn stop(self) {
         self.sweeper.abort();
         let _ = self.stop.send(true);
-        let abort = self.server.abort_handle();
-        if tokio::time::timeout(STOP_WITHIN, self.server)
-            .await
-            .is_err()
-        {
-            abort.abort();
+        let aborts = [self.server.abort_handle(), self.courier.abort_handle()];
+        let ending = async {
+            // How they ended does not matter any more.
+            let _ = self.server.await;
+            let _ = self.courier.await;
+        };
+        if tokio::time::timeout(STOP_WITHIN, ending).await.is_err() {
+            for abort in aborts {
+                abort.abort();
+            }
         }
         self.products.functions.shutdown().await;
     }

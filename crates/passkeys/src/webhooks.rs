@@ -466,6 +466,12 @@ pub(crate) async fn disable(tx: &mut Tx, id: &WebhookId, now_ms: i64) -> Result<
 }
 
 impl Webhook {
+    /// Whether it leads where messages may go without the setting for private
+    /// addresses, as far as its URL tells.
+    pub fn is_public(&self) -> bool {
+        address::parse(&self.url).is_ok_and(|url| address::check_public(&url).is_ok())
+    }
+
     fn from_row(row: &Row) -> Result<Webhook, Fault> {
         Ok(Webhook {
             id: row.get("id")?,
