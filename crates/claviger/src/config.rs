@@ -14,6 +14,7 @@ use figment::{
     Figment,
     providers::{Format as _, Serialized, Toml},
 };
+use passkeys::{RateLimit, RateLimits};
 use platform::{Entropy, Vault, db::Location};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,54 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_proxies: Option<Vec<ProxyRange>>,
+
+    /// Ceremony calls of one passkey app, as `200/s burst 2000` (or /m, /h), or `off`
+    /// [default: off where public_url is on localhost, else 200/s burst 2000]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_RATE_LIMIT_APP",
+        value_name = "RATE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_app: Option<RateLimit>,
+
+    /// Ceremony calls from one address, or one IPv6 /64 [default: off on localhost, else
+    /// 10/s burst 100]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_RATE_LIMIT_ADDRESS",
+        value_name = "RATE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_address: Option<RateLimit>,
+
+    /// Ceremony calls under transactions of one external id [default: off on localhost,
+    /// else 30/m burst 30]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_RATE_LIMIT_EXTERNAL_ID",
+        value_name = "RATE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_external_id: Option<RateLimit>,
+
+    /// Wrong API keys from one address; right ones always work [default: off on
+    /// localhost, else 10/m burst 30]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_RATE_LIMIT_WRONG_API_KEYS",
+        value_name = "RATE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit_wrong_api_keys: Option<RateLimit>,
 
     /// Folder for everything this server keeps on disk [default: ./.claviger]
     #[arg(
@@ -243,6 +292,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whose word about callers' addresses is taken; nothing means that nobody decided.
     pub trusted_proxies: Option<TrustedProxies>,
+    /// How often the passkey service may be called.
+    pub rate_limits: RateLimits,
     /// Where this server keeps files.
     pub data_dir: PathBuf,
     /// Where the database is.
@@ -305,11 +356,26 @@ impl Options {
             .listen
             .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8082));
         let data_dir = self.data_dir.unwrap_or_else(|| ".claviger".into());
+        // On localhost the only caller is this machine, as itself or for its tests.
+        let rate_limits = match &self.public_url {
+            Some(url) if !is_local(url) => RateLimits::RECOMMENDED,
+            _ => RateLimits::OFF,
+        };
         Config {
             listen,
             public_url: self
                 .public_url
                 .map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            rate_limits: RateLimits {
+                app: self.rate_limit_app.unwrap_or(rate_limits.app),
+                address: self.rate_limit_address.unwrap_or(rate_limits.address),
+                external_id: self
+                    .rate_limit_external_id
+                    .unwrap_or(rate_limits.external_id),
+                wrong_api_keys: self
+                    .rate_limit_wrong_api_keys
+                    .unwrap_or(rate_limits.wrong_api_keys),
+            },
             trusted_proxies: self.trusted_proxies.map(TrustedProxies::new),
             database: self.database_url.as_deref().map_or_else(
                 || Location::Sqlite(data_dir.join("claviger.db")),
@@ -342,21 +408,10 @@ impl Config {
             .unwrap_or_else(|| format!("http://localhost:{}", self.listen.port()))
     }
 
-    /// Whether clients reach this server from its own machine only.
-    fn is_local(&self) -> bool {
-        Url::parse(&self.public_url()).is_ok_and(|url| {
-            url.host_str() == Some("localhost")
-                || url
-                    .host_str()
-                    .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
-                    .is_some_and(|address| address.is_loopback())
-        })
-    }
-
     /// Refuses what `serve` must not do.
     pub fn check_for_serve(&self) -> Result<(), ConfigError> {
         let refuse = |why: &str| Err(ConfigError::Refused(why.to_owned()));
-        let is_local = self.is_local();
+        let is_local = Url::parse(&self.public_url()).is_ok_and(|url| is_local(&url));
         if !is_local && !self.public_url().starts_with("https://") {
             return refuse(
                 "public_url must begin with https:// unless it is on localhost: browsers offer \
@@ -465,6 +520,17 @@ impl Config {
         std::fs::metadata(&self.master_key_file)
             .is_ok_and(|metadata| metadata.permissions().mode() & 0o077 != 0)
     }
+}
+
+/// Whether clients that use this URL are on this machine.
+fn is_local(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_loopback())
+    })
 }
 
 fn unwritable(path: &Path, error: std::io::Error) -> ConfigError {
@@ -584,6 +650,51 @@ mod tests {
             .check_for_serve();
             assert!(refused.is_err(), "{public_url:?}");
         }
+    }
+
+    #[test]
+    fn calls_are_limited_by_default_where_strangers_reach_the_server() {
+        let config_at = |url: Option<&str>| {
+            config(Options {
+                public_url: url.map(|url| Url::parse(url).unwrap()),
+                rate_limit_address: Some("1/s".parse().unwrap()),
+                ..Options::default()
+            })
+        };
+        for local in [None, Some("http://localhost:8082"), Some("http://[::1]")] {
+            let limits = config_at(local).rate_limits;
+            assert_eq!(limits.app, RateLimit::Off);
+            assert_eq!(limits.address.to_string(), "1/s burst 1");
+        }
+        let limits = config_at(Some("https://login.example.com")).rate_limits;
+        assert_eq!(limits.app.to_string(), "200/s burst 2000");
+        assert_eq!(limits.address.to_string(), "1/s burst 1");
+        assert_eq!(limits.external_id.to_string(), "30/m burst 30");
+        assert_eq!(limits.wrong_api_keys.to_string(), "10/m burst 30");
+    }
+
+    #[test]
+    fn a_rate_limit_is_set_by_flag_and_file_and_switched_off_by_zero() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("claviger.toml");
+        std::fs::write(
+            &file,
+            "public_url = \"https://login.example.com\"\n\
+             rate_limit_app = 0\nrate_limit_address = \"5/m burst 7\"\n\
+             rate_limit_external_id = \"5/m\"\n",
+        )
+        .unwrap();
+        let flags = Options {
+            rate_limit_external_id: Some("off".parse().unwrap()),
+            ..Options::default()
+        };
+        let limits = flags.resolve(Some(&file)).unwrap().rate_limits;
+        assert_eq!(limits.app, RateLimit::Off);
+        assert_eq!(limits.address.to_string(), "5/m burst 7");
+        assert_eq!(limits.external_id, RateLimit::Off);
+        std::fs::write(&file, "rate_limit_app = \"often\"\n").unwrap();
+        let error = Options::default().resolve(Some(&file)).unwrap_err();
+        assert!(error.to_string().contains("10/s burst 100"), "{error}");
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Products {
             .with_delivery_settings(DeliverySettings {
                 private_addresses: config.webhook_private_addresses.unwrap_or(false),
                 ..DeliverySettings::default()
-            });
+            })
+            .with_rate_limits(&config.rate_limits);
         // What `dev` makes functions of; it may have moved since they were made.
         let program = std::env::current_exe().ok();
         let functions = Functions::new(

@@ -27,6 +27,7 @@ use crate::{
     handshakes::{self, Handshake, TransactionClaim},
     ids::{DeviceId, HandshakeId, TransactionId, UserId},
     nonces::{self, FinishedCeremony},
+    rate_limits::ExternalIdCall,
     transactions,
     users::{self, User},
 };
@@ -84,6 +85,7 @@ impl Passkeys {
         }
         let draw = self.draw_start();
         let new_user_id = UserId::random(&self.platform.entropy);
+        let call = ExternalIdCall::new(&self.limiters);
         self.platform
             .db
             .write(async move |tx| {
@@ -98,6 +100,7 @@ impl Passkeys {
                 )
                 .await?
                 .ok_or(Refusal::TransactionNotFound)?;
+                call.check(&app.id, &transaction.external_id)?;
                 let user = match app.settings.public_signup {
                     true => {
                         let external_id = &transaction.external_id;
@@ -163,6 +166,7 @@ impl Passkeys {
         caller: Caller,
     ) -> Result<Started, Failure> {
         let draw = self.draw_start();
+        let call = ExternalIdCall::new(&self.limiters);
         self.platform
             .db
             .write(async move |tx| {
@@ -182,6 +186,7 @@ impl Passkeys {
                     )
                     .await?
                     .ok_or(Refusal::TransactionNotFound)?;
+                    call.check(&app.id, &transaction.external_id)?;
                     let user_id = transaction.user_id.ok_or_else(|| {
                         Fault::new("an authenticate transaction was stored without its user")
                     })?;
@@ -275,6 +280,7 @@ impl Passkeys {
             nonce_hash: nonces::hash(&self.platform.vault, nonce.expose_secret()),
             spare_event_id: EventId::random(&self.platform.entropy),
             now_ms: self.platform.clock.now_ms(),
+            call: ExternalIdCall::new(&self.limiters),
         });
         let judge = Arc::new(judge);
         for _ in 0..TRIES_MAX {
@@ -302,6 +308,7 @@ impl Passkeys {
                     return Ok(nonce);
                 }
                 Err(Interrupted::Overtaken) => {}
+                Err(Interrupted::Refused(refusal)) => return Err(refusal.into()),
                 Err(Interrupted::Fault(fault)) => return Err(fault.into()),
             }
         }
@@ -360,6 +367,7 @@ struct Attempt<R> {
     /// For a denial that no started event is waiting for.
     spare_event_id: EventId,
     now_ms: i64,
+    call: ExternalIdCall,
 }
 
 impl<R> Attempt<R> {
@@ -425,6 +433,8 @@ struct Denied {
 enum Interrupted {
     /// What was read has changed before it could be written: look again.
     Overtaken,
+    /// As if it had not been asked.
+    Refused(Refusal),
     Fault(Fault),
 }
 
@@ -500,6 +510,12 @@ async fn try_finish<R>(
         transaction.as_ref(),
         *now_ms,
     )?;
+    if let Some(transaction) = &transaction {
+        attempt
+            .call
+            .check(&app.id, &transaction.external_id)
+            .map_err(|refusal| Stop::Interrupted(Interrupted::Refused(refusal)))?;
+    }
     let response = finish.response.as_ref().map_err(|denial| *denial)?;
     let verified = judge(tx, attempt, &handshake, response).await?;
     if let Some(id) = &handshake.transaction_id

@@ -10,7 +10,7 @@
 //! where an app wants to be told of events, `deliveries` the queue to them. `import` and
 //! `export` move users and credentials in and out; `imported` is what an import
 //! leaves of a credential's past. `listing` is what lists can be asked for,
-//! `caller` who asked. `http` is the door, `refusal` every way to say no.
+//! `caller` who asked, `rate_limits` how often. `http` is the door, `refusal` every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -35,6 +35,7 @@ mod imported;
 mod listing;
 mod native_clients;
 mod nonces;
+mod rate_limits;
 mod refusal;
 mod stored;
 mod times;
@@ -61,6 +62,7 @@ pub use import::{
 };
 pub use imported::Imported;
 pub use native_clients::{Fingerprint, FingerprintError, NativeClient, NativeSoftware};
+pub use rate_limits::{Period, RateLimit, RateLimitInvalid, RateLimits};
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 /// The words of an app's policy.
@@ -72,6 +74,8 @@ use std::sync::Arc;
 use platform::{Fault, Platform};
 use tokio::sync::Notify;
 
+use rate_limits::Limiters;
+
 /// The handle on the passkey product; every door uses it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Passkeys {
@@ -81,6 +85,7 @@ pub struct Passkeys {
     delivery: DeliverySettings,
     /// Wakes the worker of [`Passkeys::deliver_webhooks`], which holds a clone of this.
     deliveries_queued: Arc<Notify>,
+    limiters: Arc<Limiters>,
 }
 
 /// How many expired rows [`Passkeys::sweep`] deleted.
@@ -102,6 +107,7 @@ impl Passkeys {
     /// The product on `platform`, whose database has the current schema.
     pub fn new(platform: Platform) -> Passkeys {
         Passkeys {
+            limiters: Arc::new(Limiters::new(&RateLimits::OFF, &platform.clock)),
             platform,
             public_url: None,
             delivery: DeliverySettings::default(),
@@ -112,6 +118,10 @@ impl Passkeys {
     /// The same product, which delivers to webhooks as `settings` say.
     pub fn with_delivery_settings(mut self, settings: DeliverySettings) -> Passkeys {
         self.delivery = settings;
+    /// The same product, which refuses whom calls too often. Without it nothing is
+    /// counted. Clones count together.
+    pub fn with_rate_limits(mut self, limits: &RateLimits) -> Passkeys {
+        self.limiters = Arc::new(Limiters::new(limits, &self.platform.clock));
         self
     }
 
@@ -130,6 +140,7 @@ impl Passkeys {
     /// handshakes are kept for an hour after they expired, so that a late finish
     /// is recorded as late and not as unknown.
     pub async fn sweep(&self) -> Result<Swept, Fault> {
+        self.limiters.sweep();
         let db = &self.platform.db;
         let now_ms = self.platform.clock.now_ms();
         let remembered_ms = now_ms - REMEMBERED_AFTER_EXPIRY_MS;

@@ -56,6 +56,12 @@ pub enum Refusal {
     /// The handshake is unknown, expired, spent, or of the other ceremony.
     #[error("The handshake is unknown, has expired or was already used. Start again.")]
     HandshakeNotUsable,
+    /// Too many calls; nothing of this one happened.
+    #[error("Too many requests. Try again in {retry_after_s} seconds.")]
+    RateLimitExceeded {
+        /// After how many seconds the same call is let through if no other comes before; at least 1.
+        retry_after_s: u64,
+    },
     /// A registration, or an authentication with a transaction, did not verify.
     #[error("The passkey could not be verified.")]
     VerificationFailed,

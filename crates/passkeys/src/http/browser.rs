@@ -1,13 +1,16 @@
 //! What a browser or app calls, without any credential: the app id and a
 //! transaction are the authority (passkey-flex section c).
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     Extension, Json,
     extract::{ConnectInfo, FromRequestParts, Path, Request, State, rejection::PathRejection},
     http::{
-        HeaderMap, HeaderValue, Method, StatusCode,
+        Extensions, HeaderMap, HeaderValue, Method, StatusCode,
         header::{
             ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
             ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
@@ -37,13 +40,19 @@ impl FromRequestParts<Passkeys> for Caller {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &Passkeys) -> Result<Caller, Infallible> {
-        let address = parts
-            .extensions
-            .get()
-            .map(|ConnectInfo::<SocketAddr>(address)| address.ip());
         let user_agent = parts.headers.get(USER_AGENT).map(HeaderValue::as_bytes);
-        Ok(Caller::new(address, user_agent.unwrap_or_default()))
+        Ok(Caller::new(
+            address(&parts.extensions),
+            user_agent.unwrap_or_default(),
+        ))
     }
+}
+
+/// The caller's address, as the program names it.
+pub(super) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions
+        .get()
+        .map(|ConnectInfo::<SocketAddr>(address)| address.ip())
 }
 
 /// Lets a request through to the app of its path, if its page may call, and puts
@@ -74,25 +83,41 @@ pub(super) async fn admit(
         (_, None) => true,
         (None, Some(_)) => false,
     };
-    let mut response = match app {
-        _ if request.method() == Method::OPTIONS => preflight(),
-        None => Failure::from(Refusal::AppNotFound).into_response(),
-        Some(_) if !is_allowed => Failure::from(Refusal::OriginNotAllowed).into_response(),
-        Some(app) => {
-            request.extensions_mut().insert(app);
-            next.run(request).await
+    let mut response = if request.method() == Method::OPTIONS {
+        preflight()
+    } else {
+        match let_through(&passkeys, address(request.extensions()), app, is_allowed) {
+            Ok(app) => {
+                request.extensions_mut().insert(app);
+                next.run(request).await
+            }
+            Err(refusal) => Failure::from(refusal).into_response(),
         }
     };
     let headers = response.headers_mut();
     headers.append(VARY, HeaderValue::from_static("Origin"));
     if let Some(origin) = origin.filter(|_| is_allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(
-            ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from(RETRY_AFTER),
-        );
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, RETRY_AFTER.into());
     }
     response
+}
+
+/// The app, unless its call is refused. A foreign page's call is counted for its
+/// address only.
+fn let_through(
+    passkeys: &Passkeys,
+    address: Option<IpAddr>,
+    app: Option<App>,
+    is_allowed: bool,
+) -> Result<App, Refusal> {
+    passkeys.limiters.check_address(address)?;
+    let app = app.ok_or(Refusal::AppNotFound)?;
+    if !is_allowed {
+        return Err(Refusal::OriginNotAllowed);
+    }
+    passkeys.limiters.check_app(&app.id)?;
+    Ok(app)
 }
 
 /// `POST …/register/transactions/webauthn/start` (section c.2).

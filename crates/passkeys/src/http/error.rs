@@ -3,7 +3,7 @@
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -15,7 +15,12 @@ impl IntoResponse for Failure {
         match self {
             Failure::Refusal(refusal) => {
                 let (status, code) = status_and_code(&refusal);
-                answer(status, code, &refusal.to_string())
+                let mut response = answer(status, code, &refusal.to_string());
+                if let Refusal::RateLimitExceeded { retry_after_s } = refusal {
+                    let seconds = HeaderValue::from(retry_after_s);
+                    response.headers_mut().insert(RETRY_AFTER, seconds);
+                }
+                response
             }
             Failure::Fault(fault) => {
                 tracing::error!(%fault, "request failed");
@@ -79,6 +84,7 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         // The code is ours.
         Refusal::RpIdInUse { .. } => (StatusCode::CONFLICT, "rp_id_in_use"),
         Refusal::UserHasNoPasskeys => (StatusCode::CONFLICT, "user_has_no_passkeys"),
+        Refusal::RateLimitExceeded { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"),
     }
 }
 

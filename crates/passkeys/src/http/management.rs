@@ -12,7 +12,7 @@ use axum::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{body::Object, query::Query, wire};
+use super::{body::Object, browser, query::Query, wire};
 use crate::{
     App, AppId, DeviceId, EventId, EventQuery, Failure, Passkeys, Refusal, UserDetails, UserId,
     UserQuery, ids::TransactionId, transactions::DisplayName, users::ExternalId,
@@ -32,9 +32,12 @@ impl FromRequestParts<Passkeys> for Authorized {
         // By position and not by name, because the rest of the path may hold
         // further ids, or what cannot be decoded.
         let app_id = parts.uri.path().split('/').nth(3).and_then(AppId::parse);
-        Ok(Authorized(
-            passkeys.authorize(app_id, bearer_token(parts)).await?,
-        ))
+        let authorized = passkeys.authorize(app_id, bearer_token(parts)).await;
+        if let Err(Failure::Refusal(Refusal::InvalidAccessToken)) = authorized {
+            let address = browser::address(&parts.extensions);
+            passkeys.limiters.count_wrong_api_key(address)?;
+        }
+        Ok(Authorized(authorized?))
     }
 }
 

@@ -13,7 +13,7 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use passkeys::{App, NewApp, Passkeys};
+use passkeys::{App, NewApp, Passkeys, RateLimits};
 use platform::{Clock, Db, Entropy, Fault, Platform, Vault, test_database::TestDatabase, values};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -41,22 +41,27 @@ pub(crate) struct House {
 
 /// One product for each database.
 pub(crate) async fn houses() -> Vec<House> {
+    houses_with(&RateLimits::OFF).await
+}
+
+/// The same, where it matters how often somebody calls.
+pub(crate) async fn houses_with(limits: &RateLimits) -> Vec<House> {
     let mut houses = Vec::new();
     for database in TestDatabase::all().await {
-        houses.push(House::open(database).await);
+        houses.push(House::open(database, limits).await);
     }
     houses
 }
 
 impl House {
-    async fn open(database: TestDatabase) -> House {
+    async fn open(database: TestDatabase, limits: &RateLimits) -> House {
         let platform = Platform {
             db: Db::open(&database.location(), START_MS).await.unwrap(),
             clock: Clock::manual(START_MS),
             entropy: Entropy::seeded(1),
             vault: Vault::new(&[7; 32]),
         };
-        let passkeys = Passkeys::new(platform.clone());
+        let passkeys = Passkeys::new(platform.clone()).with_rate_limits(limits);
         House {
             router: passkeys.router(),
             passkeys,

@@ -14,6 +14,7 @@ mod lists;
 mod malformed;
 mod native_clients;
 mod races;
+mod rate_limits;
 mod settings;
 mod story;
 mod tenants;
