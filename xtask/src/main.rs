@@ -1,6 +1,7 @@
 //! The project's chores, each one command: `cargo xtask --help`.
 
 mod demo;
+mod fuzz;
 mod run;
 mod services;
 mod test;
@@ -22,6 +23,8 @@ struct Cli {
 enum Chore {
     /// Run the guide: Claviger, the example server and the example web app, wired together
     Demo(demo::Demo),
+    /// Run the fuzzers; needs nightly Rust and cargo-fuzz
+    Fuzz(fuzz::Fuzz),
     /// Run every check there is: format, lints, unit, acceptance, guide and browser tests
     Test(test::Test),
     /// Package the three triggers as zips for a `provided.al2023` function on x86_64
@@ -47,6 +50,7 @@ async fn run(chore: Chore) -> anyhow::Result<()> {
     std::env::set_current_dir(run::root())?;
     match chore {
         Chore::Demo(demo) => demo::run(demo).await,
+        Chore::Fuzz(fuzz) => fuzz::run_all(&fuzz),
         Chore::Test(test) => test::run_all(&test),
         Chore::Triggers { out_dir } => triggers::package(&out_dir),
     }

@@ -199,7 +199,7 @@ impl EventQuery {
     }
 
     /// The values of the macro `conditions`, from `$1`.
-    fn values(&self, app_id: &AppId, anchor_s: i64) -> Vec<Value> {
+    pub(crate) fn values(&self, app_id: &AppId, anchor_s: i64) -> Vec<Value> {
         let identifier = self
             .identifier
             .as_deref()

@@ -10,6 +10,8 @@ mod association;
 mod body;
 mod browser;
 mod error;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzzing;
 mod management;
 mod native_clients;
 mod query;

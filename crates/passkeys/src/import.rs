@@ -8,6 +8,8 @@
 
 mod credentials;
 mod fields;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzzing;
 mod keys;
 mod lines;
 mod users;

@@ -27,6 +27,8 @@ mod deliveries;
 mod devices;
 mod events;
 mod export;
+#[cfg(feature = "fuzz")]
+pub mod fuzzing;
 mod handshakes;
 mod http;
 mod ids;

@@ -164,7 +164,7 @@ impl UserQuery {
     }
 
     /// The values of the macro `conditions`, from `$1`.
-    fn values(&self, app_id: &AppId, anchor_s: i64) -> Vec<Value> {
+    pub(crate) fn values(&self, app_id: &AppId, anchor_s: i64) -> Vec<Value> {
         let mut values = vec![
             Value::from(app_id),
             Value::Int(anchor_s.saturating_mul(1_000)),

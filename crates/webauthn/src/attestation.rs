@@ -232,4 +232,4 @@ impl DirectAttestation {
 }
 
 /// What stands in the place of an AAGUID where there is none; it names no model.
-const NO_AAGUID: [u8; 16] = [0; 16];
+pub(crate) const NO_AAGUID: [u8; 16] = [0; 16];

@@ -22,6 +22,8 @@ mod credential;
 mod denial;
 #[cfg(feature = "forge")]
 pub mod forge;
+#[cfg(feature = "fuzz")]
+pub mod fuzzing;
 pub mod origin;
 pub mod registration;
 mod response;

@@ -26,7 +26,7 @@ impl<S: Sync> FromRequest<S> for Object {
 
 impl Object {
     /// Nesting is bounded by the parser.
-    fn parse(bytes: &[u8]) -> Result<Object, Refusal> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Object, Refusal> {
         if bytes.trim_ascii().is_empty() {
             return Ok(Object(Map::new()));
         }

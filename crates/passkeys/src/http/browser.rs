@@ -220,7 +220,7 @@ fn preflight() -> Response {
 
 /// Reads what both finishes have in common. As soon as the handshake is named,
 /// every further fault is left to the ceremony, which spends the handshake.
-fn finish<R>(
+pub(super) fn finish<R>(
     body: &Object,
     caller: Caller,
     response: impl FnOnce(&Value) -> Result<R, Denial>,

@@ -14,7 +14,7 @@ use crate::{Failure, Passkeys, Refusal};
 pub(super) struct Query {
     pub(super) pairs: Vec<(String, String)>,
     /// The whole URL without the query.
-    url: String,
+    pub(super) url: String,
 }
 
 impl FromRequestParts<Passkeys> for Query {
@@ -74,7 +74,7 @@ impl Query {
 
 /// Decodes a query, a space in either spelling. What is not UTF-8 is refused: a
 /// replaced character would make another text of it.
-fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
+pub(super) fn pairs(query: &str) -> Result<Vec<(String, String)>, Refusal> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
