@@ -128,9 +128,8 @@ impl Passkeys {
         let mut synced = Subject::new("claviger", Server::claviger(cores, &self.disk)?);
         let mut unsynced = Subject::new(
             "claviger in memory",
-            Server::claviger(cores, &self.memory).with_context(|| {
-                format!("--memory {} cannot be used", self.memory.display())
-            })?,
+            Server::claviger(cores, &self.memory)
+                .with_context(|| format!("--memory {} cannot be used", self.memory.display()))?,
         );
         for round in 0..=size.rounds {
             progress.say(&format!("P6, round {round} of {}", size.rounds));
@@ -298,8 +297,15 @@ impl Report {
     }
 
     fn cost_of_syncing(&mut self, synced: &Subject, unsynced: &Subject) {
-        let rate =
-            |subject: &Subject| median(subject.registrations_64.iter().map(|run| run.rate).collect());
+        let rate = |subject: &Subject| {
+            median(
+                subject
+                    .registrations_64
+                    .iter()
+                    .map(|run| run.rate)
+                    .collect(),
+            )
+        };
         let (synced, unsynced): (f64, f64) = (rate(synced), rate(unsynced));
         self.push(Line {
             id: "P6",

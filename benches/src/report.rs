@@ -36,7 +36,16 @@ impl Report {
             println!("{:#}", self.0.iter().map(Line::to_json).collect::<Value>());
             return;
         }
-        let heads = ["", "subject", "ours", "floor or peer", "ratio", "must", "aim", ""];
+        let heads = [
+            "",
+            "subject",
+            "ours",
+            "floor or peer",
+            "ratio",
+            "must",
+            "aim",
+            "",
+        ];
         let rows: Vec<[String; 8]> = std::iter::once(heads.map(str::to_owned))
             .chain(self.0.iter().map(Line::cells))
             .collect();

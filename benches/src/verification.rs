@@ -32,7 +32,10 @@ pub(crate) fn measure(batches: usize) -> anyhow::Result<(Duration, Duration)> {
     let signature = authenticator.key.sign(&message);
     let cose_key = authenticator.key.cose_key().encode();
     // The coordinates are the last 32 bytes, and 32 bytes before a label and a length of 3 bytes.
-    let (x, y) = (&cose_key[cose_key.len() - 67..][..32], &cose_key[cose_key.len() - 32..]);
+    let (x, y) = (
+        &cose_key[cose_key.len() - 67..][..32],
+        &cose_key[cose_key.len() - 32..],
+    );
     let point = [&[4][..], x, y].concat();
     let credential = Credential {
         id: authenticator.credential_id.clone(),
@@ -69,7 +72,10 @@ pub(crate) fn measure(batches: usize) -> anyhow::Result<(Duration, Duration)> {
             .verify(black_box(&message), &signature)
             .is_ok()
     };
-    ensure!(whole() && bare(), "the forged authentication does not verify");
+    ensure!(
+        whole() && bare(),
+        "the forged authentication does not verify"
+    );
     let (mut wholes, mut bares) = (Vec::new(), Vec::new());
     for _ in 0..batches {
         bares.push(time(bare)?);

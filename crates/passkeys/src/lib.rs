@@ -120,6 +120,9 @@ impl Passkeys {
     /// The same product, which delivers to webhooks as `settings` say.
     pub fn with_delivery_settings(mut self, settings: DeliverySettings) -> Passkeys {
         self.delivery = settings;
+        self
+    }
+
     /// The same product, which refuses whom calls too often. Without it nothing is
     /// counted. Clones count together.
     pub fn with_rate_limits(mut self, limits: &RateLimits) -> Passkeys {

@@ -12,6 +12,7 @@ mod import;
 mod lifetimes;
 mod lists;
 mod malformed;
+mod matrix;
 mod native_clients;
 mod races;
 mod rate_limits;
