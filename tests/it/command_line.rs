@@ -3,6 +3,13 @@
 use acceptance::{Process, database, process::claviger};
 use serde_json::{Value, json};
 use tokio::process::Command;
+use webauthn::{
+    Algorithm,
+    forge::{
+        SigningKey,
+        attestation::{Attester, Format},
+    },
+};
 
 #[tokio::test]
 async fn sub_commands_work_beside_a_running_server() {
@@ -52,6 +59,196 @@ async fn sub_commands_work_beside_a_running_server() {
         access_key["secret_access_key"].as_str().map(str::len),
         Some(40)
     );
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn an_operator_changes_an_app_beside_a_running_server() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let run = async |arguments: &[&str]| run_json(claviger(&database).args(arguments)).await;
+    let app = run(&[
+        "app",
+        "create",
+        "--name",
+        "Shop",
+        "--origin",
+        "https://shop.example.com",
+        "--json",
+    ])
+    .await;
+    let app_id = app["app_id"].as_str().expect("an id");
+    let listed = run(&["app", "list", "--json"]).await;
+    assert!(
+        listed["apps"].as_array().expect("apps").contains(&app),
+        "{listed}"
+    );
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let anchor = folder.path().join("root.der");
+    let credential_key = SigningKey::from_seed(Algorithm::Es256, "any");
+    let root = Attester::new(Format::Packed, &credential_key).root.der();
+    std::fs::write(&anchor, root).expect("a certificate");
+    let update = |setting: &[&str]| {
+        let mut command = claviger(&database);
+        command
+            .args(["app", "update", "--app", app_id])
+            .args(setting);
+        command
+    };
+    let updated = run_json(
+        update(&[
+            "--additional-origin",
+            "https://shop.example.de",
+            "--additional-origin",
+            "https://shop.example.fr",
+            "--sign-up",
+            "off",
+            "--user-verification",
+            "required",
+            "--counter-policy",
+            "refuse",
+            "--algorithms",
+            "EdDSA,ES256",
+            "--attestation",
+            "direct",
+            "--allowed-aaguid",
+            "01010101-0101-0101-0101-010101010101",
+            "--synced-passkeys",
+            "refused",
+            "--nonce-lifetime",
+            "90s",
+            "--event-retention-days",
+            "7",
+            "--rp-id",
+            "example.com",
+            "--force",
+            "--json",
+            "--trust-anchor",
+        ])
+        .arg(&anchor),
+    )
+    .await;
+    for (pointer, value) in [
+        (
+            "/additional_auth_origins",
+            json!(["https://shop.example.de", "https://shop.example.fr"]),
+        ),
+        ("/public_signup", json!(false)),
+        ("/rp_id", json!("example.com")),
+        ("/settings/user_verification", json!("required")),
+        ("/settings/counter_policy", json!("refuse")),
+        ("/settings/algorithms", json!(["EdDSA", "ES256"])),
+        ("/settings/attestation", json!("direct")),
+        ("/settings/allows_synced_passkeys", json!(false)),
+        ("/settings/nonce_lifetime_ms", json!(90_000)),
+        ("/settings/event_retention_ms", json!(604_800_000)),
+    ] {
+        assert_eq!(updated.pointer(pointer), Some(&value), "{updated}");
+    }
+    assert_eq!(
+        run(&["app", "show", "--app", app_id, "--json"]).await,
+        updated
+    );
+    let cleared = run_json(&mut update(&[
+        "--additional-origin",
+        "none",
+        "--allowed-aaguid",
+        "none",
+        "--attestation",
+        "none",
+        "--trust-anchor",
+        "none",
+        "--json",
+    ]))
+    .await;
+    assert_eq!(cleared["additional_auth_origins"], json!([]));
+    assert_eq!(cleared["settings"]["trust_anchors"], json!([]));
+
+    let phone = run(&[
+        "native-client",
+        "create",
+        "--app",
+        app_id,
+        "--package",
+        "com.example.shop",
+        "--fingerprint",
+        &"ab".repeat(32),
+        "--json",
+    ])
+    .await;
+    run(&[
+        "native-client",
+        "create",
+        "--app",
+        app_id,
+        "--team",
+        "TEAMID1234",
+        "--bundle",
+        "com.example.shop",
+        "--json",
+    ])
+    .await;
+    let phone_id = phone["native_client_id"].as_str().expect("an id");
+    succeed(claviger(&database).args([
+        "native-client",
+        "delete",
+        "--app",
+        app_id,
+        "--native-client",
+        phone_id,
+    ]))
+    .await;
+    let left = run(&["native-client", "list", "--app", app_id, "--json"]).await;
+    assert_eq!(left["native_clients"][0]["bundle_id"], "com.example.shop");
+    assert_eq!(left["native_clients"].as_array().map(Vec::len), Some(1));
+    let path = format!("{}/v1/apps/{app_id}", server.seeded("url"));
+    let file = format!("{path}/.well-known/apple-app-site-association");
+    let (status, file) = acceptance::server::answer(reqwest::Client::new().get(file)).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        file,
+        json!({"webcredentials": {"apps": ["TEAMID1234.com.example.shop"]}})
+    );
+
+    let key = run(&[
+        "api-key", "create", "--app", app_id, "--name", "ci", "--json",
+    ])
+    .await;
+    let secret = key["api_key"].as_str().expect("a key");
+    let get = || acceptance::server::answer(reqwest::Client::new().get(&path).bearer_auth(secret));
+    assert_eq!(get().await.0, 200);
+    let keys = run(&["api-key", "list", "--app", app_id, "--json"]).await;
+    assert_eq!(keys["api_keys"][0]["api_key_id"], key["api_key_id"]);
+    assert_eq!(keys["api_keys"][0]["key_prefix"], secret[..10]);
+    let delete = |key: &str| {
+        let mut command = claviger(&database);
+        command.args(["api-key", "delete", "--app", app_id, "--api-key", key]);
+        command
+    };
+    // The key in the place of its id is refused without being repeated.
+    let output = delete(secret).output().await.expect("it runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(secret));
+    succeed(&mut delete(key["api_key_id"].as_str().expect("an id"))).await;
+    assert_eq!(get().await.0, 401);
+
+    for (setting, reason) in [
+        (&["--rp-id", "other.com"][..], "other.com"),
+        (&["--algorithms", "PS256"], "PS256"),
+        (&["--algorithms", "EdDSA"], "ES256"),
+        (&["--attestation", "direct"], "trust_anchors"),
+        (&["--trust-anchor", "/nowhere"], "/nowhere"),
+        (&["--allowed-aaguid", "x"], "AAGUID"),
+        (&["--timeout", "2d"], "2d"),
+        (&["--force"], "--rp-id"),
+        (&[], "required"),
+    ] {
+        let output = update(setting).output().await.expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{setting:?}");
+        assert!(said.contains(reason), "{setting:?}: {said}");
+    }
     server.kill().await;
 }
 
@@ -159,11 +356,16 @@ async fn help_teaches() {
 }
 
 async fn run_json(command: &mut Command) -> Value {
+    serde_json::from_slice(&succeed(command).await).expect("a line of JSON")
+}
+
+/// What it printed.
+async fn succeed(command: &mut Command) -> Vec<u8> {
     let output = command.output().await.expect("it runs");
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    serde_json::from_slice(&output.stdout).expect("a line of JSON")
+    output.stdout
 }

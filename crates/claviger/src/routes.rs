@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `/v1/…` | passkeys: the Passkey Flex API |
 //! | `/sdk/…` | the browser SDK as a script and a module |
+//! | `/.well-known/…` | passkeys: who may use the passkeys of this server's own host |
 //! | `POST /`, `OPTIONS /` | user pools: Amazon Cognito's JSON 1.1 API |
 //! | `/{pool id}/.well-known/…` | user pools: key set and OpenID configuration |
 //! | `/2015-03-31/…` and other dated paths | functions: AWS Lambda's API |
