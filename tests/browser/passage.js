@@ -1,77 +1,41 @@
 // Claviger in the place of Passage. The published clients know two hosts and no setting for another; here both names
 // lead to this machine, where TLS ends and the bytes go on to Claviger as they came.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { createServer } from 'node:tls';
-
-const CLAVIGER = join(import.meta.dirname, '..', '..', 'target', 'debug', 'claviger');
-const LINES_KEPT = 30;
+import { Claviger } from './claviger.js';
 
 /** Where browsers go, and where customers' servers go. */
 const BROWSER_HOST = 'auth.passage.id';
 const SERVER_HOST = 'api.passage.id';
 
 export class Passage {
-  #folder;
-  #claviger;
+  #claviger = new Claviger();
   #certificate;
   #door;
-  #apiKey;
-  #lastLines = [];
-  /** The app of the customer. */
-  appId;
 
   /** Starts Claviger with an app whose pages are at this origin, and opens both hosts before it. */
   async start(appOrigin) {
-    this.#folder = await mkdtemp(join(tmpdir(), 'claviger-published-'));
-    const { url, app_id, api_key } = await this.#startClaviger(appOrigin);
-    this.appId = app_id;
-    this.#apiKey = api_key;
-    await this.#openDoor(Number(new URL(url).port));
+    await this.#claviger.start(appOrigin);
+    await this.#openDoor(Number(new URL(this.#claviger.url).port));
   }
 
-  async #startClaviger(appOrigin) {
-    if (!existsSync(CLAVIGER)) {
-      throw new Error(`${CLAVIGER} is missing; build it with: cargo build --workspace --bins`);
-    }
-    const child = spawn(CLAVIGER, ['dev', '--json', '--listen', '127.0.0.1:0', '--app-origin', appOrigin], {
-      env: { ...process.env, CLAVIGER_DATA_DIR: join(this.#folder, 'data') },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
-    const ended = once(child, 'exit');
-    this.#claviger = { child, ended };
-    // However this process ends, short of SIGKILL, Claviger must not outlive it.
-    process.on('exit', () => child.kill());
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
-
-    createInterface({ input: child.stderr }).on('line', (line) => {
-      this.#lastLines.push(line);
-      if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-    });
-    const ready = once(createInterface({ input: child.stdout }), 'line');
-    const failed = ended.then(([code, signal]) => {
-      throw new Error(`Claviger ended (${signal ?? code}) before it was ready:\n${this.lastWords()}`);
-    });
-    // It also ends when it is told to, long after somebody waited for this.
-    failed.catch(() => {});
-    const [line] = await Promise.race([ready, failed]);
-    return JSON.parse(line);
+  /** The app of the customer. */
+  get appId() {
+    return this.#claviger.appId;
   }
 
   async #openDoor(port) {
-    const key = join(this.#folder, 'key.pem');
-    const certificate = join(this.#folder, 'certificate.pem');
+    const key = join(this.#claviger.folder, 'key.pem');
+    const certificate = join(this.#claviger.folder, 'certificate.pem');
     const names = [BROWSER_HOST, SERVER_HOST].map((host) => `DNS:${host}`);
     const extension = `subjectAltName=${names.join(',')}`;
     const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', key];
@@ -115,7 +79,7 @@ export class Passage {
       path: `/v1/apps/${this.appId}${path}`,
       headers: {
         Host: SERVER_HOST,
-        Authorization: `Bearer ${this.#apiKey}`,
+        Authorization: `Bearer ${this.#claviger.apiKey}`,
         ...(body && { 'Content-Type': 'application/json' }),
       },
     });
@@ -127,20 +91,12 @@ export class Passage {
 
   /** The last lines that Claviger logged, for whoever has to find out what went wrong. */
   lastWords() {
-    return this.#lastLines.join('\n');
+    return this.#claviger.lastWords();
   }
 
-  /** Stops what was started, Claviger as Ctrl-C does, and removes its data. Rejects when Claviger ends badly. */
+  /** Stops what was started and removes its data. Rejects when Claviger ends badly. */
   async stop() {
     this.#door?.close();
-    let end;
-    if (this.#claviger) {
-      const { child, ended } = this.#claviger;
-      child.kill('SIGINT');
-      end = await ended;
-    }
-    if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
-    const [code, signal] = end ?? [0];
-    if (code !== 0) throw new Error(`Claviger ended with ${signal ?? code}:\n${this.lastWords()}`);
+    await this.#claviger.stop();
   }
 }

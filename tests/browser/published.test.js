@@ -10,8 +10,8 @@ import { after, before, test } from 'node:test';
 import { launchChromium } from './chromium.js';
 import { Passage } from './passage.js';
 import { Site } from './site.js';
+import { Visitor } from './visitor.js';
 
-const PATIENCE_MS = 15_000;
 const TEST_WITHIN_MS = 60_000;
 const SDK_VERSION = '@passageidentity/passage-flex-js 1.0.2';
 
@@ -127,7 +127,7 @@ visit('the browser does not make a second passkey on one device', async (carl) =
 test('a page of another origin reads nothing, not even an error', { timeout: TEST_WITHIN_MS }, async () => {
   const elsewhere = await Site.open();
   try {
-    const eve = await Visitor.arrive(elsewhere);
+    const eve = await Customer.arrive(elsewhere);
     try {
       const { name, statusCode } = await eve.isRefused('authenticate');
       // The package's name for a request whose answer the browser keeps to itself.
@@ -144,7 +144,7 @@ test('a page of another origin reads nothing, not even an error', { timeout: TES
 /** A test of one visitor of the site. */
 function visit(title, steps) {
   test(title, { timeout: TEST_WITHIN_MS }, async (t) => {
-    const visitor = await Visitor.arrive(site);
+    const visitor = await Customer.arrive(site);
     try {
       await steps(visitor);
       assert.deepEqual(visitor.complaints, []);
@@ -158,42 +158,17 @@ function visit(title, steps) {
   });
 }
 
-/** Somebody on a page of the site, at a computer with a fingerprint reader. */
-class Visitor {
-  /** What the package did that it must not, or could not. */
-  complaints = [];
-  #context;
-  #page;
-  #devices;
-  #authenticatorId;
-
+/** Somebody on a page of the site. */
+class Customer extends Visitor {
   static async arrive(site) {
-    const visitor = new Visitor();
-    visitor.#context = await browser.newContext();
-    visitor.#context.setDefaultTimeout(PATIENCE_MS);
-    visitor.#page = await visitor.#context.newPage();
-    visitor.#listen(site);
-    visitor.#devices = await visitor.#context.newCDPSession(visitor.#page);
-    await visitor.#devices.send('WebAuthn.enable');
-    const { authenticatorId } = await visitor.#devices.send('WebAuthn.addVirtualAuthenticator', {
-      options: {
-        protocol: 'ctap2',
-        ctap2Version: 'ctap2_1',
-        transport: 'internal',
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-        automaticPresenceSimulation: true,
-      },
-    });
-    visitor.#authenticatorId = authenticatorId;
-    await visitor.#page.goto(site.origin);
-    return visitor;
+    const customer = new Customer();
+    await customer.arrive(browser, site.origin);
+    customer.#listen(site);
+    return customer;
   }
 
   #listen(site) {
-    this.#page.on('pageerror', (error) => this.complaints.push(`the page threw: ${error.stack}`));
-    this.#page.on('request', (request) => {
+    this.page.on('request', (request) => {
       const { origin } = new URL(request.url());
       if (origin === 'https://auth.passage.id') {
         const version = request.headers()['passage-flex-version'];
@@ -202,10 +177,6 @@ class Visitor {
         this.complaints.push(`the page called ${request.url()}`);
       }
     });
-  }
-
-  async leave() {
-    await this.#context.close();
   }
 
   /** Calls a method of the package's `passkey`. @returns what it resolves to. */
@@ -223,7 +194,7 @@ class Visitor {
   }
 
   #call(method, argument) {
-    return this.#page.evaluate(
+    return this.page.evaluate(
       async ({ appId, method, argument }) => {
         const { passkey } = new globalThis.PassageFlex(appId);
         try {
@@ -244,8 +215,8 @@ class Visitor {
    */
   async autofill() {
     // The package can do it on a fresh page only, not after another ceremony.
-    await this.#page.reload();
-    await this.#page.evaluate(() => {
+    await this.page.reload();
+    await this.page.evaluate(() => {
       const get = navigator.credentials.get;
       navigator.credentials.get = function (options) {
         globalThis.mediation = options.mediation;
@@ -254,16 +225,8 @@ class Visitor {
     });
     const nonce = await this.ask('authenticate', { isConditionalMediation: true });
     // Or it was no autofill.
-    assert.equal(await this.#page.evaluate(() => globalThis.mediation), 'conditional');
+    assert.equal(await this.page.evaluate(() => globalThis.mediation), 'conditional');
     return nonce;
-  }
-
-  /** What the authenticator holds. */
-  async passkeys() {
-    const { credentials } = await this.#devices.send('WebAuthn.getCredentials', {
-      authenticatorId: this.#authenticatorId,
-    });
-    return credentials;
   }
 }
 

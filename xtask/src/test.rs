@@ -39,6 +39,14 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
     heading("Browser SDK and example web app");
     npm(&["run", "--silent", "build", "--workspaces", "--if-present"])?;
     npm(&["test", "--silent", "--workspaces", "--if-present"])?;
+    // What Claviger serves is committed, so that its build needs no Node.
+    npm(&[
+        "run",
+        "--silent",
+        "bundle:check",
+        "--workspace",
+        "sdks/browser",
+    ])?;
 
     let postgres = Postgres::start()?;
     let aws = services::aws_cli()?;
@@ -73,6 +81,7 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
         let chromium = services::chromium()?;
         for (script, subject) in [
             ("walk", "The guide in a real browser"),
+            ("sdk", "The served browser SDK in a real browser"),
             ("published", "Passage's published client in a real browser"),
         ] {
             heading(subject);
