@@ -5,13 +5,17 @@
 // when it is not on the PATH.
 
 import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import { launchChromium } from './chromium.js';
 import { Claviger } from './claviger.js';
 import { Shop } from './shop.js';
 import { Visitor } from './visitor.js';
 
+const ROOT = join(import.meta.dirname, '..', '..');
 const TEST_WITHIN_MS = 60_000;
 const EVENTUALLY_MS = 5_000;
 
@@ -43,22 +47,22 @@ for (const way of ['script', 'module']) {
 
     const registration = await shop.transaction('register', externalId);
     const registered = await shop.verify(await ann.ask('register', registration));
-    assert.equal(registered.external_id, externalId);
-    assert.equal(registered.transaction_id, registration);
+    assert.equal(registered.externalId, externalId);
+    assert.equal(registered.transactionId, registration);
 
     const transactionId = await shop.transaction('authenticate', externalId);
     const known = await shop.verify(await ann.ask('authenticate', { transactionId }));
-    assert.equal(known.transaction_id, transactionId);
-    assert.equal(known.device_id, registered.device_id);
-    assert.equal(known.user_verified, true);
+    assert.equal(known.transactionId, transactionId);
+    assert.equal(known.deviceId, registered.deviceId);
+    assert.equal(known.userVerified, true);
 
     const discovered = await shop.verify(await ann.ask('authenticate'));
-    assert.equal(discovered.external_id, externalId);
-    assert.equal(discovered.transaction_id, null);
+    assert.equal(discovered.externalId, externalId);
+    assert.equal(discovered.transactionId, null);
 
     // Chromium takes an offer of autofill by itself, given a virtual reader.
     const filledIn = await shop.verify(await ann.ask('authenticate', { isConditionalMediation: true }));
-    assert.equal(filledIn.external_id, externalId);
+    assert.equal(filledIn.externalId, externalId);
     await ann.wasAsked(['modal', 'modal', 'modal', 'conditional']);
   });
 }
@@ -87,11 +91,11 @@ visit('autofill survives a prompt that works out, and then fills in', '/module',
   const transactionId = await shop.transaction('authenticate', 'cleo');
   await cleo.putFinger();
   const proof = await shop.verify(await cleo.ask('authenticate', { transactionId }));
-  assert.equal(proof.transaction_id, transactionId);
+  assert.equal(proof.transactionId, transactionId);
 
   const filledIn = await shop.verify(await cleo.outcome(autofill));
-  assert.equal(filledIn.external_id, 'cleo');
-  assert.equal(filledIn.transaction_id, null);
+  assert.equal(filledIn.externalId, 'cleo');
+  assert.equal(filledIn.transactionId, null);
   await cleo.wasAsked(['conditional', 'modal', 'conditional']);
 });
 
@@ -110,7 +114,7 @@ visit('autofill survives a prompt that is ended, and a registration', '/script',
   await dora.putFinger();
   await shop.verify(await dora.ask('register', transactionId));
   const filledIn = await shop.verify(await dora.outcome(autofill));
-  assert.equal(filledIn.external_id, 'dora');
+  assert.equal(filledIn.externalId, 'dora');
   await dora.wasAsked(['conditional', 'modal', 'conditional', 'modal', 'conditional']);
 });
 
@@ -120,7 +124,7 @@ visit('a newer request ends an older one, and the page ends autofill', '/module'
   const first = await emil.begin('authenticate');
   await emil.wasAsked(['modal']);
   await emil.putFinger();
-  assert.equal((await shop.verify(await emil.ask('authenticate'))).external_id, 'emil');
+  assert.equal((await shop.verify(await emil.ask('authenticate'))).externalId, 'emil');
   assert.equal((await emil.refusal(first)).code, 'ceremony_aborted');
 
   await emil.removeFinger();
@@ -129,14 +133,14 @@ visit('a newer request ends an older one, and the page ends autofill', '/module'
   await emil.end(autofill);
   assert.equal((await emil.refusal(autofill)).code, 'ceremony_aborted');
   await emil.putFinger();
-  assert.equal((await shop.verify(await emil.ask('authenticate'))).external_id, 'emil');
+  assert.equal((await shop.verify(await emil.ask('authenticate'))).externalId, 'emil');
 });
 
 visit('a revoked passkey stays until the page says so, then it is gone', '/script', async (fay) => {
   await fay.register('fay');
   const user = await shop.user('fay');
-  const [device] = user.webauthn_devices;
-  await shop.revoke(user, device);
+  const [device] = user.webauthnDevices;
+  await shop.revoke('fay', device);
 
   const refusal = await fay.isRefused('authenticate');
   await fay.wasAsked(['modal']);
@@ -148,13 +152,13 @@ visit('a revoked passkey stays until the page says so, then it is gone', '/scrip
   await fay.removeFinger();
   const autofill = await fay.begin('authenticate', { isConditionalMediation: true });
   await fay.wasAsked(['modal', 'conditional']);
-  assert.equal(await fay.ask('signalRevoked', { credentialId: device.cred_id }), true);
+  assert.equal(await fay.ask('signalRevoked', { credentialId: device.credId }), true);
   await fay.holds([]);
   await fay.wasAsked(['modal', 'conditional', 'conditional']);
 
   await fay.putFinger();
   await fay.register('fay');
-  assert.equal((await shop.verify(await fay.outcome(autofill))).external_id, 'fay');
+  assert.equal((await shop.verify(await fay.outcome(autofill))).externalId, 'fay');
 });
 
 visit(
@@ -163,7 +167,7 @@ visit(
   async (gus) => {
     await gus.register('gus');
     const user = await shop.user('gus');
-    const [{ cred_id: credentialId }] = user.webauthn_devices;
+    const [{ credId: credentialId }] = user.webauthnDevices;
     await gus.ask('signalUserDetails', { userId: user.id, name: 'gus@example.org', displayName: 'Gus' });
     await gus.ask('signalAccepted', { userId: user.id, credentialIds: [credentialId] });
     await gus.holds([credentialId]);
@@ -191,6 +195,39 @@ visit('a passkey that the service refuses when it is made is taken back', '/scri
   await hal.holds([]);
 });
 
+visit('the recipe for a step-up takes what it should, and nothing else', '/module', async (kim) => {
+  const { startStepUp, finishStepUp } = await recipe();
+  await kim.register('kim');
+  const session = { userId: 'kim' };
+  const stepUp = async () => kim.ask('authenticate', { transactionId: await startStepUp(session) });
+
+  const nonce = await stepUp();
+  assert.equal(await finishStepUp(session, nonce), true);
+  assert.equal(await finishStepUp(session, nonce), false, 'used');
+  await startStepUp(session);
+  assert.equal(await finishStepUp(session, nonce), false, 'used, in another step-up');
+
+  const earlier = await stepUp();
+  await startStepUp(session);
+  assert.equal(await finishStepUp(session, earlier), false, 'another transaction');
+  await startStepUp(session);
+  assert.equal(await finishStepUp(session, await kim.ask('authenticate')), false, 'no transaction');
+
+  const stranger = { ...session, userId: 'lee' };
+  const borrowed = await stepUp();
+  assert.equal(await finishStepUp({ ...stranger, stepUp: session.stepUp }, borrowed), false, 'another user');
+
+  const late = await stepUp();
+  session.stepUp.startedAtMs -= 5 * 60_000 + 1;
+  assert.equal(await finishStepUp(session, late), false, 'late');
+
+  const passkeys = await kim.passkeys();
+  await kim.detachReader();
+  await kim.attachReader({ recognizes: false, passkeys });
+  const touched = await stepUp();
+  assert.equal(await finishStepUp(session, touched), false, 'touched, but not verified');
+});
+
 visit('a passkey is made in passing where the browser can, and the service knows', '/module', async (ina) => {
   assert.equal(await ina.ask('canUseConditionalCreate'), true);
   // Chromium makes none for a virtual reader. So the real request is made, and answered as an ordinary one.
@@ -208,8 +245,8 @@ visit('a passkey is made in passing where the browser can, and the service knows
   const nonce = await ina.ask('register', transactionId, { isConditional: true });
   assert.equal((await started).postDataJSON().mediation, 'conditional');
   assert.equal(await ina.page.evaluate(() => globalThis.mediationOfCreate), 'conditional');
-  assert.equal((await shop.verify(nonce)).transaction_id, transactionId);
-  assert.equal((await shop.verify(await ina.ask('authenticate'))).external_id, 'ina');
+  assert.equal((await shop.verify(nonce)).transactionId, transactionId);
+  assert.equal((await shop.verify(await ina.ask('authenticate'))).externalId, 'ina');
 });
 
 visit('a passkey in passing can be ended by the page, and by a prompt', '/script', async (joan) => {
@@ -229,6 +266,26 @@ visit('a passkey in passing can be ended by the page, and by a prompt', '/script
   await joan.register('joan');
   assert.equal((await joan.refusal(second)).code, 'ceremony_aborted');
 });
+
+/** The module that `docs/step-up.md` gives for Node. */
+async function recipe() {
+  const text = await readFile(join(ROOT, 'docs', 'step-up.md'), 'utf8');
+  const [, source] = /^```js\n(.*?)^```$/ms.exec(text);
+  Object.assign(process.env, {
+    PASSAGE_APP_ID: claviger.appId,
+    PASSAGE_API_KEY: claviger.apiKey,
+    PASSAGE_BASE_URL: `${claviger.url}/v1`,
+  });
+  // Below the folder of the packages, where its import is found.
+  const folder = await mkdtemp(join(ROOT, 'target', 'step-up-'));
+  try {
+    const file = join(folder, 'step-up.mjs');
+    await writeFile(file, source);
+    return await import(pathToFileURL(file));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
 
 /** A test of one visitor of one page of the shop. */
 function visit(title, path, steps) {
@@ -278,7 +335,7 @@ class Customer extends Visitor {
   /** A passkey for a user who may be new. What the browser was asked for until then is forgotten. */
   async register(externalId) {
     const nonce = await this.ask('register', await shop.transaction('register', externalId));
-    assert.equal((await shop.verify(nonce)).external_id, externalId);
+    assert.equal((await shop.verify(nonce)).externalId, externalId);
     await this.page.evaluate(() => {
       globalThis.prompts = [];
       globalThis.made = 0;

@@ -1,9 +1,10 @@
 // A customer's web site without a build step: it loads the SDK from Claviger, as a script or as a module, and is isolated
-// from other origins as strictly as a browser can be told. What the customer's server does is here as well.
+// from other origins as strictly as a browser can be told. What the customer's server does, with our SDK for Node, is here as well.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { PassageFlex } from '@claviger/passage-flex-node';
 
 /** The ways of loading, by the path of the page. */
 const LOADERS = {
@@ -49,47 +50,38 @@ export class Shop {
   // The customer's server
 
   async transaction(kind, externalId) {
-    const { status, answer } = await this.#manage('POST', `/transactions/${kind}`, {
-      external_id: externalId,
-      ...(kind === 'register' && { passkey_display_name: `${externalId}@example.com` }),
-    });
-    assert.equal(status, 201, JSON.stringify(answer));
-    return answer.transaction_id;
+    const { auth } = this.#passage;
+    return kind === 'register'
+      ? auth.createRegisterTransaction(externalId, `${externalId}@example.com`)
+      : auth.createAuthenticateTransaction(externalId);
   }
 
-  async verify(nonce) {
-    const { status, answer } = await this.#manage('POST', '/authenticate/verify', { nonce });
-    assert.equal(status, 200, JSON.stringify(answer));
-    return answer;
+  verify(nonce) {
+    return this.#passage.auth.verifyNonceDetails(nonce);
   }
 
   /** The user, devices included. */
-  async user(externalId) {
-    const { answer } = await this.#manage('GET', `/users?limit=1&identifier=${externalId}`);
-    const found = await this.#manage('GET', `/users/${answer.users[0].id}`);
-    assert.equal(found.status, 200);
-    return found.answer.user;
+  user(externalId) {
+    return this.#passage.user.get(externalId);
   }
 
-  async revoke(user, device) {
-    const { status } = await this.#manage('DELETE', `/users/${user.id}/devices/${device.id}`);
-    assert.equal(status, 200);
+  revoke(externalId, device) {
+    return this.#passage.user.revokeDevice(externalId, device.id);
   }
 
+  /** What the SDK has no call for. */
   async deactivate(user) {
-    const { status } = await this.#manage('PATCH', `/users/${user.id}/deactivate`);
-    assert.equal(status, 200);
+    const { url, appId, apiKey } = this.#claviger;
+    const response = await fetch(`${url}/v1/apps/${appId}/users/${user.id}/deactivate`, {
+      method: 'PATCH',
+      headers: { Authorization: `Bearer ${apiKey}` },
+    });
+    assert.equal(response.status, 200);
   }
 
-  async #manage(method, path, body) {
+  get #passage() {
     const { url, appId, apiKey } = this.#claviger;
-    const response = await fetch(`${url}/v1/apps/${appId}${path}`, {
-      method,
-      headers: { Authorization: `Bearer ${apiKey}`, ...(body && { 'Content-Type': 'application/json' }) },
-      ...(body && { body: JSON.stringify(body) }),
-    });
-    const text = await response.text();
-    return { status: response.status, answer: text === '' ? undefined : JSON.parse(text) };
+    return new PassageFlex({ appId, apiKey, baseUrl: `${url}/v1` });
   }
 }
 

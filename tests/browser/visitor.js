@@ -26,20 +26,23 @@ export class Visitor {
     await this.#context.close();
   }
 
-  /** The reader recognizes its owner at once, who has a finger on it. */
-  async attachReader() {
+  /** The reader recognizes its owner at once, who has a finger on it. One that cannot recognize knows touches only. */
+  async attachReader({ recognizes = true, passkeys = [] } = {}) {
     const { authenticatorId } = await this.#devices.send('WebAuthn.addVirtualAuthenticator', {
       options: {
         protocol: 'ctap2',
         ctap2Version: 'ctap2_1',
         transport: 'internal',
         hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
+        hasUserVerification: recognizes,
+        isUserVerified: recognizes,
         automaticPresenceSimulation: true,
       },
     });
     this.#reader = authenticatorId;
+    for (const credential of passkeys) {
+      await this.#devices.send('WebAuthn.addCredential', { authenticatorId, credential });
+    }
   }
 
   /** Without a reader the browser waits for one, and its prompt stays open. */

@@ -54,3 +54,8 @@ pub use users::User;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+/// Compiles the recipe.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/step-up.md")]
+struct StepUp;
