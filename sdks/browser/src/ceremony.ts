@@ -39,12 +39,12 @@ const prompts = new Set<Promise<unknown>>();
 let signalling: Promise<unknown> = Promise.resolve();
 
 /** Runs a ceremony that prompts the person. It ends whatever prompt is open. */
-export function runPrompt<Started, Answer>(
+export async function runPrompt<Started, Answer>(
   ceremony: Ceremony<Started, Answer>,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  prompt?.abort(replaced());
   const own = followCaller(signal);
+  prompt?.abort(replaced());
   prompt = own.controller;
   const run = async () => {
     const { started, answer } = await untilAnswered(own, async () => {
@@ -74,8 +74,8 @@ export async function runAutofill<Started, Answer>(
   ceremony: Ceremony<Started, Answer>,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  autofill?.end.abort(replaced());
   const own = followCaller(signal);
+  autofill?.end.abort(replaced());
   const mine: Waiting = { end: own.controller };
   autofill = mine;
   const { started, answer } = await untilAnswered(own, async () => {
@@ -142,7 +142,6 @@ async function untilAnswered<Result>(
   run: () => Promise<Result>,
 ): Promise<Result> {
   try {
-    controller.signal.throwIfAborted();
     return await run();
   } catch (error) {
     throw controller.signal.aborted ? controller.signal.reason : error;
@@ -151,11 +150,14 @@ async function untilAnswered<Result>(
   }
 }
 
+/** @throws PassageError when the caller has given up already; then nobody else's request may end for this one. */
 function followCaller(signal: AbortSignal | undefined): Follower {
-  return follow(
+  const follower = follow(
     signal,
     (cause) => new PassageError('ceremony_aborted', 'The passkey request was ended by the page.', { cause }),
   );
+  follower.controller.signal.throwIfAborted();
+  return follower;
 }
 
 /** Rejects when the signal aborts. */

@@ -161,13 +161,22 @@ test('the page ends a request with its signal, at any time before the answer', a
   });
   assert.equal(browser.prompts[0].signal.aborted, true);
 
-  // One that was used is used.
+  // One that was used is used, and ends nobody else's request.
+  const open = prompted(browser);
+  const another = passage().passkey.authenticate();
+  await open;
   const { length } = browser.sent;
-  await assert.rejects(passage().passkey.authenticate({ signal: page.signal }), { code: 'ceremony_aborted' });
+  for (const isConditionalMediation of [false, true]) {
+    const late = passage().passkey.authenticate({ isConditionalMediation, signal: page.signal });
+    await assert.rejects(late, { code: 'ceremony_aborted' });
+  }
   assert.equal(browser.sent.length, length);
+  assert.equal(browser.prompts[1].signal.aborted, false);
 
   browser.authenticator(async () => credential);
-  assert.equal(await passage().passkey.authenticate({ signal: new AbortController().signal }), 'nonce1');
+  const last = passage().passkey.authenticate({ signal: new AbortController().signal });
+  await assert.rejects(another, { code: 'ceremony_aborted' });
+  assert.equal(await last, 'nonce1');
 });
 
 test('once the authenticator has answered, the page cannot stop the nonce', async () => {

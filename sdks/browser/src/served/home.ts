@@ -9,7 +9,7 @@ import { PassageFlex as Packaged, type PassageFlexOptions } from '../passage-fle
  * @param script Where the script came from; if it cannot tell, the default is the package's own.
  */
 export function servedFrom(script: string): typeof Packaged {
-  const home = besides(script);
+  const home = apiBeside(script);
   return class PassageFlex extends Packaged {
     constructor(appId: string, options: PassageFlexOptions = {}) {
       super(appId, { ...options, baseUrl: options.baseUrl ?? home });
@@ -17,7 +17,7 @@ export function servedFrom(script: string): typeof Packaged {
   };
 }
 
-function besides(script: string): string | undefined {
+function apiBeside(script: string): string | undefined {
   try {
     return new URL('../v1', script).href;
   } catch {
