@@ -252,6 +252,104 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
     server.kill().await;
 }
 
+}
+
+#[tokio::test]
+async fn webhooks_are_made_looked_at_and_redelivered_beside_a_running_server() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = server.seeded("app_id");
+    let webhook = async |arguments: &[&str]| {
+        let mut command = claviger(&database);
+        command.arg("webhook").args(arguments);
+        run_json(command.args(["--app", app_id, "--json"])).await
+    };
+    // Nobody listens at the port that a program never gets.
+    let url = "http://127.0.0.1:1/hook";
+    let types = [
+        "--event",
+        "passkey.login",
+        "--event",
+        "passkey.register_refused",
+    ];
+    let created = webhook(&[&["create", "--url", url], &types[..]].concat()).await;
+    let id = created["webhook_id"].as_str().expect("an id");
+    let secret = created["secret"].as_str().expect("a secret");
+    assert!(secret.starts_with("whsec_"));
+    assert_eq!(
+        webhook(&["list"]).await["webhooks"],
+        json!([{
+            "webhook_id": id,
+            "url": url,
+            "event_types": ["passkey.login", "passkey.register_refused"],
+            "enabled": true,
+        }])
+    );
+    let rotated = webhook(&["rotate-secret", "--webhook", id]).await;
+    assert_ne!(rotated["secret"], created["secret"]);
+    let listed = webhook(&["deliveries", "--webhook", id]).await;
+    assert_eq!(listed, json!({"deliveries": []}));
+
+    let handshake = refused_registration(&server).await;
+    let failing = async || {
+        let listed = webhook(&["deliveries", "--webhook", id, "--state", "pending"]).await;
+        listed["deliveries"][0].clone()
+    };
+    let mut delivery = failing().await;
+    while delivery["last_error"].is_null() {
+        delivery = failing().await;
+    }
+    assert_eq!(delivery["delivery_id"], handshake);
+    assert_eq!(delivery["last_error"], "connection_failed");
+    let delivery_id = delivery["delivery_id"].as_str().expect("an id");
+    let queued = webhook(&["redeliver", "--webhook", id, "--delivery", delivery_id]).await;
+    assert_eq!(queued["state"], "pending");
+
+    let updated = webhook(&["update", "--webhook", id, "--disable", "--all-events"]).await;
+    assert_eq!(
+        (&updated["enabled"], &updated["event_types"]),
+        (&json!(false), &json!([]))
+    );
+    webhook(&["delete", "--webhook", id]).await;
+    assert_eq!(webhook(&["list"]).await, json!({"webhooks": []}));
+    server.kill().await;
+}
+
+/// Lets a registration fail, and gives its handshake, which is also its event.
+async fn refused_registration(server: &Process) -> Value {
+    let call = async |path: &str, body: Value| {
+        let app = format!(
+            "{}/v1/apps/{}",
+            server.seeded("url"),
+            server.seeded("app_id")
+        );
+        let request = reqwest::Client::new()
+            .post(format!("{app}/{path}"))
+            .bearer_auth(server.seeded("api_key"))
+            .json(&body);
+        acceptance::server::answer(request).await.1
+    };
+    let transaction = call(
+        "transactions/register",
+        json!({"external_id": "ann", "passkey_display_name": "Ann"}),
+    )
+    .await;
+    let transaction_id = &transaction["transaction_id"];
+    let started = call(
+        "register/transactions/webauthn/start",
+        json!({"transaction_id": transaction_id}),
+    )
+    .await;
+    let handshake_id = started["handshake"]["id"].clone();
+    let finish = json!({
+        "handshake_id": handshake_id,
+        "transaction_id": transaction_id,
+        "handshake_response": {},
+    });
+    call("register/transactions/webauthn/finish", finish).await;
+    handshake_id
+}
+
 #[tokio::test]
 async fn what_cannot_be_made_is_refused_with_a_reason() {
     let database = database().await;
@@ -283,6 +381,30 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
         ),
         (
             vec!["api-key", "create", "--app", "nope", "--name", "X"],
+            "nope",
+        ),
+        (
+            vec![
+                "webhook",
+                "create",
+                "--app",
+                server.seeded("app_id"),
+                "--url",
+                "https://example.com/",
+                "--event",
+                "passkey.logout",
+            ],
+            "passkey.login_refused",
+        ),
+        (
+            vec![
+                "webhook",
+                "delete",
+                "--app",
+                server.seeded("app_id"),
+                "--webhook",
+                "nope",
+            ],
             "nope",
         ),
     ] {
@@ -343,6 +465,7 @@ async fn help_teaches() {
         (vec!["--help"], "claviger dev"),
         (vec!["serve", "--help"], "CLAVIGER_PUBLIC_URL"),
         (vec!["app", "create", "--help"], "--rp-id"),
+        (vec!["webhook", "--help"], "docs/webhooks.md"),
     ] {
         let output = claviger(&database)
             .args(&arguments)

@@ -2,7 +2,9 @@
 //! warning, started again, and still knows.
 
 use acceptance::{Process, database};
+use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
+use tokio::{net::TcpListener, sync::mpsc};
 use webauthn::{Algorithm, forge::Authenticator};
 
 const ORIGIN: &str = "http://localhost:8081";
@@ -178,6 +180,47 @@ async fn the_seeded_triggers_sign_a_person_in() {
     .await;
     assert_eq!(status, 200, "{answer}");
     assert!(answer["AuthenticationResult"]["AccessToken"].is_string());
+    assert_eq!(server.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_after_a_kill_between_the_event_and_its_delivery() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    // Nobody listens there yet.
+    let address = {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        listener.local_addr().expect("an address")
+    };
+    let url = format!("http://{address}/hook");
+    let (status, created) = manage(&server, "webhooks", json!({"url": url})).await;
+    assert_eq!(status, 201, "{created}");
+    let mut authenticator = Authenticator::new(Algorithm::Es256, "told");
+    register(&server, &mut authenticator, "ann").await;
+    server.kill().await;
+
+    let (told, mut messages) = mpsc::unbounded_channel();
+    let receiver = Router::new().route(
+        "/hook",
+        post(async move |headers: HeaderMap, body: Bytes| {
+            let _ = told.send((headers, body));
+        }),
+    );
+    let listener = TcpListener::bind(address).await.expect("the same port");
+    tokio::spawn(async move { axum::serve(listener, receiver).await });
+    let server = Process::start(&database).await;
+    let (headers, body) = tokio::time::timeout(std::time::Duration::from_secs(60), messages.recv())
+        .await
+        .expect("it is told within a minute")
+        .expect("the receiver is there");
+    let secret = created["webhook"]["secret"].as_str().expect("a secret");
+    standardwebhooks::Webhook::new(secret)
+        .expect("a well-formed secret")
+        .verify(&body, &headers)
+        .expect("a valid signature");
+    let message: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(message["type"], "passkey.registered");
+    assert_eq!(message["data"]["external_id"], "ann");
     assert_eq!(server.stop().await, Some(0));
 }
 

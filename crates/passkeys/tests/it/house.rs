@@ -13,7 +13,7 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use passkeys::{App, NewApp, Passkeys, RateLimits};
+use passkeys::{App, DeliverySettings, NewApp, Passkeys, RateLimits};
 use platform::{Clock, Db, Entropy, Fault, Platform, Vault, test_database::TestDatabase, values};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -61,7 +61,13 @@ impl House {
             entropy: Entropy::seeded(1),
             vault: Vault::new(&[7; 32]),
         };
-        let passkeys = Passkeys::new(platform.clone()).with_rate_limits(limits);
+        let passkeys = Passkeys::new(platform.clone())
+            .with_rate_limits(limits)
+            .with_delivery_settings(DeliverySettings {
+                // Receivers of tests are on this machine.
+                private_addresses: true,
+                ..DeliverySettings::default()
+            });
         House {
             router: passkeys.router(),
             passkeys,

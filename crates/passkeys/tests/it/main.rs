@@ -17,6 +17,8 @@ mod native_clients;
 mod races;
 mod rate_limits;
 mod settings;
+mod receiver;
 mod story;
 mod tenants;
 mod users;
+mod webhooks;

@@ -339,11 +339,11 @@ async fn a_user_deleted_amid_registrations_and_logins_leaves_nothing_behind() {
         ] {
             assert_eq!(house.count(table).await, 0, "{table}");
         }
-        // Every ceremony has its outcome in its event, once.
+        // Every ceremony has its outcome in its event, once, and the deletion its own event.
         let open = "SELECT COUNT(*) AS count FROM passkeys_events
                     WHERE completed_at_ms IS NULL AND failure_code IS NULL";
         assert_eq!(house.count(open).await, 1);
         let events = "SELECT COUNT(*) AS count FROM passkeys_events";
-        assert_eq!(house.count(events).await, 1 + RIVALS as i64);
+        assert_eq!(house.count(events).await, 2 + RIVALS as i64);
     }
 }

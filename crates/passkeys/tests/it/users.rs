@@ -232,6 +232,24 @@ async fn a_deactivated_user_can_do_nothing_until_activated_again() {
         let mut expected = before.clone();
         expected["user"]["status"] = json!("inactive");
         expected["user"]["updated_at"] = json!(A_MINUTE_LATER);
+        let told = deactivated.body["user"]["recent_events"][0].clone();
+        assert_eq!(
+            told,
+            json!({
+                "id": told["id"],
+                "type": "user_deactivated",
+                "action": "other",
+                "status": "complete",
+                "ip_addr": "",
+                "user_agent": "",
+                "user_agent_display": "",
+                "created_at": A_MINUTE_LATER,
+                "completed_at": A_MINUTE_LATER,
+                "social_login_type": null,
+            })
+        );
+        let recent_events = expected["user"]["recent_events"].as_array_mut().unwrap();
+        recent_events.insert(0, told);
         assert_eq!(
             (deactivated.status.as_u16(), &deactivated.body),
             (200, &expected)
@@ -267,6 +285,7 @@ async fn a_deactivated_user_can_do_nothing_until_activated_again() {
             .manage(Method::PATCH, &format!("users/{id}/deactivate"))
             .await;
         assert_eq!(again.body["user"]["updated_at"], A_MINUTE_LATER);
+        assert_eq!(deactivations(&app).await, 1);
         for _ in 0..2 {
             let activated = app
                 .manage(Method::PATCH, &format!("users/{id}/activate/"))
@@ -281,6 +300,11 @@ async fn a_deactivated_user_can_do_nothing_until_activated_again() {
         let nonce = finish_login(&app, &mut authenticator).await;
         assert_eq!(app.verify(&nonce).await.status, StatusCode::OK);
     }
+}
+
+async fn deactivations(app: &TestApp) -> usize {
+    let list = app.get("events?type=user_deactivated").await;
+    list["events"].as_array().unwrap().len()
 }
 
 #[tokio::test]
