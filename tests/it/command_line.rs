@@ -252,8 +252,6 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
     server.kill().await;
 }
 
-}
-
 #[tokio::test]
 async fn webhooks_are_made_looked_at_and_redelivered_beside_a_running_server() {
     let database = database().await;
