@@ -12,10 +12,10 @@ use platform::{Fault, Tx};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use webauthn::{
-    Algorithm, Authentication, AuthenticationOptions, AuthenticationResponse,
-    AuthenticatorAttachment, Credential, CredentialDescriptor, Denial, ExpectedAuthentication,
-    ExpectedRegistration, RegistrationOptions, RegistrationResponse, UserVerification,
-    user_handle_matches,
+    Algorithm, AttestationConveyance, Authentication, AuthenticationOptions,
+    AuthenticationResponse, AuthenticatorAttachment, Credential, CredentialDescriptor, Denial,
+    ExpectedAuthentication, ExpectedRegistration, RegistrationOptions, RegistrationResponse,
+    UserVerification, user_handle_matches,
 };
 
 use crate::{
@@ -68,7 +68,9 @@ impl Passkeys {
     ///
     /// `is_conditional`: the client asks for conditional mediation, so nobody may
     /// be there to touch or to be verified. Refused for an app that requires user
-    /// verification, which such a client could never report.
+    /// verification, which such a client could never report, or attestation, which
+    /// what makes such passkeys does not have: the finish would refuse a passkey
+    /// that its user has by then.
     pub(crate) async fn start_registration(
         &self,
         app: App,
@@ -77,10 +79,19 @@ impl Passkeys {
         is_conditional: bool,
         caller: Caller,
     ) -> Result<Started, Failure> {
-        if is_conditional && app.settings.user_verification == UserVerification::Required {
-            return Err(Refusal::InvalidRequest(
-                "mediation cannot be conditional: this app requires user verification.".into(),
-            )
+        let demand = match &app.settings {
+            settings if settings.user_verification == UserVerification::Required => {
+                Some("user verification")
+            }
+            settings if settings.attestation.conveyance == AttestationConveyance::Direct => {
+                Some("attestation")
+            }
+            _ => None,
+        };
+        if let (true, Some(demand)) = (is_conditional, demand) {
+            return Err(Refusal::InvalidRequest(format!(
+                "mediation cannot be conditional: this app requires {demand}."
+            ))
             .into());
         }
         let draw = self.draw_start();

@@ -251,6 +251,23 @@ async fn a_policy_that_proves_nothing_is_refused() {
 }
 
 #[tokio::test]
+async fn a_passkey_is_not_made_in_passing_where_attestation_is_required() {
+    for house in houses().await {
+        let app = house.app().await;
+        let transaction_id = app.register_transaction("ann").await;
+        let start = json!({"transaction_id": transaction_id, "mediation": "conditional"});
+        let path = "register/transactions/webauthn/start";
+        let started = app.browser(path, start.clone()).await;
+        assert_eq!(started.status, 200, "{:?}", started.body);
+        app.update(direct(&[root_pem()], &[])).await;
+        let answer = app.browser(path, start).await;
+        answer.refuses(400, "invalid_request");
+        let error = answer.body["error"].as_str().unwrap();
+        assert!(error.contains("attestation"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_registration_is_judged_by_the_policy_of_today() {
     for house in houses().await {
         let app = house.app().await;
