@@ -25,7 +25,10 @@ use platform::{Fault, values};
 use serde_json::{Value, json};
 use webauthn::{
     Algorithm, UserVerification,
-    forge::{Authenticator, ForgedAuthentication, ForgedRegistration, SigningKey},
+    forge::{
+        Authenticator, ForgedAuthentication, ForgedRegistration, SigningKey,
+        attestation::{Attester, Format},
+    },
 };
 
 use crate::house::{Handshake, House, ORIGIN, TestApp, houses};
@@ -90,6 +93,8 @@ fn strict_app() -> NewApp {
 struct Person {
     external_id: String,
     authenticator: Authenticator,
+    /// How the authenticator attests.
+    format: Option<Format>,
 }
 
 /// One refused input: the row, what is wrong, and the reason that must be recorded.
@@ -135,6 +140,7 @@ impl Bench {
         Person {
             external_id,
             authenticator,
+            format: None,
         }
     }
 
@@ -188,12 +194,12 @@ impl Bench {
         ceremony: Ceremony,
         person: &mut Person,
         outside: (u16, &str),
-        broken: impl FnOnce(&mut Authenticator, &Handshake) -> Value,
+        broken: impl FnOnce(&mut Person, &Handshake) -> Value,
     ) {
         assert!(is_row(case.row), "{case}");
         println!("{case}");
         let handshake = self.start(ceremony, &person.external_id).await;
-        let broken = broken(&mut person.authenticator, &handshake);
+        let broken = broken(person, &handshake);
         let stored = self.stored().await;
         let answer = self.finish(ceremony, &broken).await;
         assert_eq!(
@@ -211,7 +217,7 @@ impl Bench {
 
         // T05: a failed try spends the challenge.
         self.house.pass(1_000);
-        let right = respond(ceremony, &handshake, &mut person.authenticator);
+        let right = respond(ceremony, &handshake, person);
         self.finish(ceremony, &right)
             .await
             .refuses(400, "invalid_request");
@@ -228,21 +234,26 @@ impl Bench {
             "{case}: something was stored"
         );
 
-        self.accepts(case, ceremony, person, |_, right| right).await;
+        self.accepts(case, ceremony, person).await;
     }
 
-    /// Runs a ceremony that must succeed; `change` may change its finish.
-    async fn accepts(
+    /// Runs an honest ceremony, which must succeed.
+    async fn accepts(&self, case: Case<'_>, ceremony: Ceremony, person: &mut Person) {
+        self.accepts_changed(case, ceremony, person, |_| {}).await;
+    }
+
+    /// The same with a change of the finish.
+    async fn accepts_changed(
         &self,
         case: Case<'_>,
         ceremony: Ceremony,
         person: &mut Person,
-        change: impl FnOnce(&mut Authenticator, Value) -> Value,
+        change: impl FnOnce(&mut Value),
     ) {
         assert!(is_row(case.row), "{case}");
         let handshake = self.start(ceremony, &person.external_id).await;
-        let right = respond(ceremony, &handshake, &mut person.authenticator);
-        let finish = change(&mut person.authenticator, right);
+        let mut finish = respond(ceremony, &handshake, person);
+        change(&mut finish);
         self.completes(case, ceremony, &person.external_id, &handshake, &finish)
             .await;
     }
@@ -338,10 +349,15 @@ const COUNTS: [(&str, &str); 2] = [
 ];
 
 /// What an honest browser posts.
-fn respond(ceremony: Ceremony, handshake: &Handshake, authenticator: &mut Authenticator) -> Value {
-    match ceremony {
-        Ceremony::Registration => handshake.registration(authenticator),
-        Ceremony::Login(_) => handshake.authentication(authenticator),
+fn respond(ceremony: Ceremony, handshake: &Handshake, person: &mut Person) -> Value {
+    match (ceremony, person.format) {
+        (Ceremony::Login(_), _) => handshake.authentication(&mut person.authenticator),
+        (Ceremony::Registration, None) => handshake.registration(&mut person.authenticator),
+        (Ceremony::Registration, Some(format)) => {
+            let mut forged = person.authenticator.create(&handshake.public_key, ORIGIN);
+            Attester::new(format, &person.authenticator.key).attest(&mut forged);
+            handshake.finish(forged.json())
+        }
     }
 }
 
@@ -388,16 +404,10 @@ impl Bench {
         let mut person = self.newcomer(Algorithm::Es256);
         let ceremony = Ceremony::Registration;
         let answer = outside(ceremony, case.reason);
-        self.refuses(
-            case,
-            ceremony,
-            &mut person,
-            answer,
-            |authenticator, handshake| {
-                let mut forged = authenticator.create(&handshake.public_key, ORIGIN);
-                handshake.finish(make(&mut forged))
-            },
-        )
+        self.refuses(case, ceremony, &mut person, answer, |person, handshake| {
+            let mut forged = person.authenticator.create(&handshake.public_key, ORIGIN);
+            handshake.finish(make(&mut forged))
+        })
         .await;
     }
 
@@ -420,8 +430,7 @@ impl Bench {
         self.completes(case, ceremony, &person.external_id, &handshake, &finish)
             .await;
         for way in WAYS {
-            self.accepts(case, Ceremony::Login(way), &mut person, |_, right| right)
-                .await;
+            self.accepts(case, Ceremony::Login(way), &mut person).await;
         }
         person
     }
@@ -475,16 +484,10 @@ impl Bench {
     ) {
         let ceremony = Ceremony::Login(way);
         let answer = outside(ceremony, case.reason);
-        self.refuses(
-            case,
-            ceremony,
-            person,
-            answer,
-            |authenticator, handshake| {
-                let mut forged = authenticator.get(&handshake.public_key, ORIGIN);
-                handshake.finish(make(&mut forged))
-            },
-        )
+        self.refuses(case, ceremony, person, answer, |person, handshake| {
+            let mut forged = person.authenticator.get(&handshake.public_key, ORIGIN);
+            handshake.finish(make(&mut forged))
+        })
         .await;
     }
 

@@ -439,9 +439,7 @@ async fn l23_a_bit_changed_after_signing_is_seen_wherever_it_is() {
                     at += 1;
                 }
                 let case = case("L23", name, "unbroken");
-                bench
-                    .accepts(case, ceremony, &mut ann, |_, right| right)
-                    .await;
+                bench.accepts(case, ceremony, &mut ann).await;
             }
         }
     }
@@ -653,21 +651,16 @@ async fn l32_and_l33_a_response_is_for_one_handshake_of_one_kind() {
                 let case33 = case("L33", "a registration as a login", "request_malformed");
                 let answer = outside(ceremony, case33.reason);
                 bench
-                    .refuses(
-                        case33,
-                        ceremony,
-                        &mut ann,
-                        answer,
-                        |authenticator, handshake| {
-                            let mut options = handshake.public_key.clone();
-                            options["rp"] = json!({"id": "example.com"});
-                            options["user"] = json!({"id": "AAAA"});
-                            let handle = authenticator.user_handle.clone();
-                            let json = authenticator.create(&options, ORIGIN).json();
-                            authenticator.user_handle = handle;
-                            handshake.finish(json)
-                        },
-                    )
+                    .refuses(case33, ceremony, &mut ann, answer, |person, handshake| {
+                        let mut options = handshake.public_key.clone();
+                        options["rp"] = json!({"id": "example.com"});
+                        options["user"] = json!({"id": "AAAA"});
+                        let authenticator = &mut person.authenticator;
+                        let handle = authenticator.user_handle.clone();
+                        let json = authenticator.create(&options, ORIGIN).json();
+                        authenticator.user_handle = handle;
+                        handshake.finish(json)
+                    })
                     .await;
                 // With the members of a login it is one of the wrong type.
                 let case33 = case("L33", "a registration dressed as a login", "type_wrong");
@@ -701,9 +694,7 @@ async fn l34_a_counter_that_does_not_grow_is_refused_by_an_app_that_says_so() {
         holder.authenticator.sign_count = 99;
         let login = Ceremony::Login(Way::Discoverable);
         let case34 = case("L34", "grown", "accepted");
-        bench
-            .accepts(case34, login, &mut holder, |_, right| right)
-            .await;
+        bench.accepts(case34, login, &mut holder).await;
         for (what, behind) in [("equal", 0), ("lower", 1), ("much lower", 90)] {
             let mut stored = holder.authenticator.sign_count;
             let case34 = case("L34", what, "counter_not_increased");
@@ -844,9 +835,7 @@ async fn l38_only_the_holder_of_the_key_learns_that_a_user_is_deactivated() {
         let path = format!("users/{user_id}/activate");
         bench.app.manage(axum::http::Method::PATCH, &path).await;
         let case38 = case("L38", "active again", "accepted");
-        bench
-            .accepts(case38, ceremony, &mut ann, |_, right| right)
-            .await;
+        bench.accepts(case38, ceremony, &mut ann).await;
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use webauthn::forge::ClientData;
 
-use super::{Bench, Person, benches, case};
+use super::{Bench, Person, benches, case, signatures};
 
 /// A change of the client data, its rows as a registration and as a login, and the reason.
 struct Input {
@@ -90,6 +90,107 @@ async fn r14_to_r22_the_origin_is_on_the_list_and_nobody_embeds_it() {
         embedding().refuse(&bench, &mut person).await;
     }
 }
+
+/// With an Android app listed and pages of one shop allowed to embed.
+#[tokio::test]
+async fn r18_and_r22_native_apps_and_pages_around_are_on_their_lists() {
+    for bench in benches().await {
+        bench
+            .app
+            .update(json!({"settings": {"embedding_origins": [SHOP]}}))
+            .await;
+        let created = bench.app.server(
+            "native-clients",
+            json!({
+                "platform": "android",
+                "package_name": "com.example.app",
+                "sha256_cert_fingerprints": [vec!["AB"; 32].join(":")],
+            }),
+        );
+        assert_eq!(created.await.status, 201);
+        let listed = format!(
+            "android:apk-key-hash:{}",
+            signatures::base64url(&[0xab; 32])
+        );
+        let mut ann = bench.person(webauthn::Algorithm::Es256).await;
+        let origin = listed.clone();
+        accepted(&bench, "P12", &listed, move |data| {
+            data.set("origin", &*origin)
+        })
+        .await;
+        accepted(&bench, "R22", "embedded by the shop", |data| {
+            data.set("crossOrigin", true);
+            data.set("topOrigin", SHOP);
+        })
+        .await;
+
+        let mut inputs = Inputs(Vec::new());
+        let last = listed.chars().last().unwrap();
+        for wrong in [
+            format!("{listed}="),
+            format!("{listed}A"),
+            listed.replace("hash", "hash-sha256"),
+            listed.to_uppercase(),
+            format!(
+                "android:apk-key-hash:{}",
+                signatures::base64url(&[0xac; 32])
+            ),
+            format!("android:apk-key-hash:{}", vec!["AB"; 32].join(":")),
+            // The same 32 bytes, with a spare bit set.
+            format!(
+                "{}{}",
+                &listed[..listed.len() - 1],
+                char::from_u32(u32::from(last) + 1).unwrap()
+            ),
+        ] {
+            inputs.set(("R18", "L12"), "origin_not_allowed", "origin", json!(wrong));
+        }
+        for wrong in [
+            "https://other.example",
+            "https://shop.example/",
+            "https://www.shop.example",
+            "",
+            "https://example.com",
+        ] {
+            let what = format!("embedded by {wrong:?}");
+            inputs.add(
+                ("R22", "L13"),
+                &what,
+                "top_origin_not_allowed",
+                move |data| {
+                    data.set("crossOrigin", true);
+                    data.set("topOrigin", wrong);
+                },
+            );
+        }
+        inputs.set(
+            ("R22", "L13"),
+            "top_origin_not_allowed",
+            "crossOrigin",
+            json!(true),
+        );
+        inputs.refuse(&bench, &mut ann).await;
+    }
+}
+
+/// Both ceremonies are accepted with client data that is changed.
+async fn accepted(bench: &Bench, row: &str, what: &str, change: impl Fn(&mut ClientData)) {
+    let mut person = bench
+        .accepts_registration(row, what, webauthn::Algorithm::Es256, |forged| {
+            change(&mut forged.client_data);
+            forged.json()
+        })
+        .await;
+    bench
+        .accepts_login(&mut person, row, what, |forged| {
+            change(&mut forged.client_data);
+            forged.json()
+        })
+        .await;
+}
+
+/// Whose pages embed the app.
+const SHOP: &str = "https://shop.example";
 
 /// R08 to R10: what is no client data at all.
 fn shapes() -> Inputs {
@@ -222,7 +323,7 @@ async fn challenges(bench: &Bench) -> Inputs {
         ("one byte short", |right| right[..42].to_owned()),
         ("more behind", |right| right + "AAAA"),
         ("encoded twice", |right| {
-            super::signatures::base64url(right.as_bytes())
+            signatures::base64url(right.as_bytes())
         }),
         // 32 bytes leave two spare bits in the last letter.
         ("a spare bit set", |mut right| {

@@ -27,7 +27,7 @@ async fn t01_a_handshake_that_was_never_issued_is_unknown() {
     for bench in benches().await {
         for ceremony in CEREMONIES {
             let (mut ann, handshake) = ready(&bench, ceremony).await;
-            let right = respond(ceremony, &handshake, &mut ann.authenticator);
+            let right = respond(ceremony, &handshake, &mut ann);
             for id in [UNKNOWN_ID, "0123456789abcdefghijABCD"] {
                 let mut finish = right.clone();
                 finish["handshake_id"] = json!(id);
@@ -68,16 +68,10 @@ async fn t02_a_handshake_expires() {
                 }
                 let case = case("T02", "late", "handshake_expired");
                 bench
-                    .refuses(
-                        case,
-                        ceremony,
-                        &mut ann,
-                        UNUSABLE,
-                        |authenticator, handshake| {
-                            bench.house.pass(2 * MINUTE_MS + late_ms);
-                            respond(ceremony, handshake, authenticator)
-                        },
-                    )
+                    .refuses(case, ceremony, &mut ann, UNUSABLE, |person, handshake| {
+                        bench.house.pass(2 * MINUTE_MS + late_ms);
+                        respond(ceremony, handshake, person)
+                    })
                     .await;
             }
             if ceremony == Ceremony::Registration {
@@ -86,7 +80,7 @@ async fn t02_a_handshake_expires() {
             // And to its last millisecond it does not.
             let handshake = bench.start(ceremony, &ann.external_id).await;
             bench.house.pass(2 * MINUTE_MS - 1);
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             bench.finish(ceremony, &finish).await.nonce();
         }
     }
@@ -97,7 +91,7 @@ async fn t03_a_response_is_good_once() {
     for bench in benches().await {
         for ceremony in CEREMONIES {
             let (mut ann, handshake) = ready(&bench, ceremony).await;
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             let nonce = bench.finish(ceremony, &finish).await.nonce();
             let stored = bench.stored().await;
             assert!(stored.contains(&"nonces 1".to_owned()), "{stored:?}");
@@ -115,7 +109,7 @@ async fn t04_of_16_posting_one_response_at_once_one_succeeds() {
         for ceremony in CEREMONIES {
             let (mut ann, handshake) = ready(&bench, ceremony).await;
             bench.house.pass(1_000);
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             let answers = at_once(16, |_| {
                 let (app, finish) = (bench.app.clone(), finish.clone());
                 async move {
@@ -157,7 +151,7 @@ async fn t05_a_refusal_spends_the_handshake() {
                     .await
                     .refuses(400, "invalid_request");
                 assert_eq!(bench.recorded(&handshake).await, "request_malformed");
-                let right = respond(ceremony, &handshake, &mut ann.authenticator);
+                let right = respond(ceremony, &handshake, &mut ann);
                 stray(&bench, ceremony, &right, "handshake_spent").await;
             }
         }
@@ -170,7 +164,7 @@ async fn t06_a_handshake_belongs_to_its_app() {
         let other = bench.house.app_like(strict_app()).await;
         for ceremony in CEREMONIES {
             let (mut ann, handshake) = ready(&bench, ceremony).await;
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             let stored = bench.stored().await;
             bench.house.pass(1_000);
             let answer = match ceremony {
@@ -196,7 +190,7 @@ async fn t07_a_handshake_is_finished_as_what_it_was_started() {
                 Ceremony::Login(_) => Ceremony::Registration,
             };
             let stored = bench.stored().await;
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             bench
                 .finish(wrong, &finish)
                 .await
@@ -205,9 +199,7 @@ async fn t07_a_handshake_is_finished_as_what_it_was_started() {
             assert_eq!(bench.stored().await, stored);
             stray(&bench, ceremony, &finish, "handshake_spent").await;
             let case = case("T07", "as it was started", "accepted");
-            bench
-                .accepts(case, ceremony, &mut ann, |_, right| right)
-                .await;
+            bench.accepts(case, ceremony, &mut ann).await;
         }
     }
 }
@@ -273,17 +265,11 @@ async fn t08_and_t09_a_finish_names_the_transaction_of_its_handshake() {
                 let what = format!("transaction {claim}");
                 let case = case(row, &what, reason);
                 bench
-                    .refuses(
-                        case,
-                        ceremony,
-                        &mut ann,
-                        outside,
-                        |authenticator, handshake| {
-                            let mut finish = respond(ceremony, handshake, authenticator);
-                            finish["transaction_id"] = claim;
-                            finish
-                        },
-                    )
+                    .refuses(case, ceremony, &mut ann, outside, |person, handshake| {
+                        let mut finish = respond(ceremony, handshake, person);
+                        finish["transaction_id"] = claim;
+                        finish
+                    })
                     .await;
             }
         }
@@ -301,10 +287,10 @@ async fn t10_and_t11_a_transaction_is_completed_once_and_in_time() {
                 Ceremony::Registration => bench.app.start_registration(&transaction_id).await,
                 Ceremony::Login(_) => bench.app.start_authentication(Some(&transaction_id)).await,
             };
-            let finish = respond(ceremony, &later, &mut ann.authenticator);
+            let finish = respond(ceremony, &later, &mut ann);
             bench.finish(ceremony, &finish).await.nonce();
             let stored = bench.stored().await;
-            let finish = respond(ceremony, &earlier, &mut ann.authenticator);
+            let finish = respond(ceremony, &earlier, &mut ann);
             let answer = bench.finish(ceremony, &finish).await;
             answer.refuses(NO_TRANSACTION.0, NO_TRANSACTION.1);
             assert_eq!(bench.recorded(&earlier).await, "transaction_mismatch");
@@ -322,9 +308,9 @@ async fn t10_and_t11_a_transaction_is_completed_once_and_in_time() {
                         ceremony,
                         &mut ann,
                         NO_TRANSACTION,
-                        |authenticator, handshake| {
+                        |person, handshake| {
                             bench.house.pass(10 * MINUTE_MS + late_ms);
-                            respond(ceremony, handshake, authenticator)
+                            respond(ceremony, handshake, person)
                         },
                     )
                     .await;
@@ -350,7 +336,7 @@ async fn t12_a_user_who_was_deactivated_or_deleted_meanwhile_finishes_nothing() 
                 let seed = format!("{}, second", ann.external_id);
                 ann.authenticator = Authenticator::new(Algorithm::Es256, &seed);
             }
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             bench
                 .finish(ceremony, &finish)
                 .await
@@ -362,15 +348,13 @@ async fn t12_a_user_who_was_deactivated_or_deleted_meanwhile_finishes_nothing() 
             let activated = bench.app.manage(Method::PATCH, &path).await;
             assert_eq!(activated.status, StatusCode::OK);
             let case = case("T12", "active again", "accepted");
-            bench
-                .accepts(case, ceremony, &mut ann, |_, right| right)
-                .await;
+            bench.accepts(case, ceremony, &mut ann).await;
 
             let handshake = bench.start(ceremony, &ann.external_id).await;
             let deleted = bench.app.manage(Method::DELETE, &user).await;
             assert!(deleted.status.is_success(), "{deleted:?}");
             let stored = bench.stored().await;
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             let answer = bench.finish(ceremony, &finish).await;
             let reason = match ceremony {
                 // Nothing is left by which to know whose credential it was.
@@ -404,7 +388,7 @@ async fn t13_to_t16_a_credential_is_known_and_one_of_those_that_were_asked_for()
             let revoked = bench.app.manage(Method::DELETE, &path).await;
             assert!(revoked.status.is_success());
             let stored = bench.stored().await;
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             let outside = super::outside(ceremony, "credential_unknown");
             let answer = bench.finish(ceremony, &finish).await;
             answer.refuses(outside.0, outside.1);
@@ -416,9 +400,7 @@ async fn t13_to_t16_a_credential_is_known_and_one_of_those_that_were_asked_for()
                 .register(&ann.external_id, &mut ann.authenticator)
                 .await;
             let case13 = case("T13", "registered again", "accepted");
-            bench
-                .accepts(case13, ceremony, &mut ann, |_, right| right)
-                .await;
+            bench.accepts(case13, ceremony, &mut ann).await;
 
             // Of another app with the same RP ID, where the user is called the same.
             let other = bench.house.app_like(strict_app()).await;
@@ -460,9 +442,7 @@ async fn t13_to_t16_a_credential_is_known_and_one_of_those_that_were_asked_for()
         assert_eq!(bench.stored().await, stored);
         ann.authenticator = second;
         let case16 = case("T16", "in the list of a new start", "accepted");
-        bench
-            .accepts(case16, ceremony, &mut ann, |_, right| right)
-            .await;
+        bench.accepts(case16, ceremony, &mut ann).await;
     }
 }
 
@@ -477,26 +457,22 @@ async fn t17_the_challenge_that_counts_is_the_signed_one() {
             let case = case("T17", "right in the body only", "challenge_mismatch");
             let outside = super::outside(ceremony, case.reason);
             bench
-                .refuses(
-                    case,
-                    ceremony,
-                    &mut ann,
-                    outside,
-                    |authenticator, handshake| {
-                        let right = handshake.public_key["challenge"].clone();
-                        let mut options = handshake.public_key.clone();
-                        options["challenge"] = json!("A".repeat(43));
-                        let mut json = match ceremony {
-                            Ceremony::Registration => authenticator.create(&options, ORIGIN).json(),
-                            Ceremony::Login(_) => authenticator.get(&options, ORIGIN).json(),
-                        };
-                        json["challenge"] = right.clone();
-                        json["response"]["challenge"] = right.clone();
-                        let mut finish = handshake.finish(json);
-                        finish["challenge"] = right;
-                        finish
-                    },
-                )
+                .refuses(case, ceremony, &mut ann, outside, |person, handshake| {
+                    let right = handshake.public_key["challenge"].clone();
+                    let mut options = handshake.public_key.clone();
+                    options["challenge"] = json!("A".repeat(43));
+                    let mut json = match ceremony {
+                        Ceremony::Registration => {
+                            person.authenticator.create(&options, ORIGIN).json()
+                        }
+                        Ceremony::Login(_) => person.authenticator.get(&options, ORIGIN).json(),
+                    };
+                    json["challenge"] = right.clone();
+                    json["response"]["challenge"] = right.clone();
+                    let mut finish = handshake.finish(json);
+                    finish["challenge"] = right;
+                    finish
+                })
                 .await;
         }
     }
@@ -535,21 +511,25 @@ async fn t18_an_origin_that_was_taken_away_is_gone_for_open_handshakes() {
 
 #[tokio::test]
 async fn t19_a_response_is_judged_by_the_rp_id_of_its_handshake() {
-    for bench in benches().await {
+    let benches = benches_with(|new| {
+        new.auth_origin = "https://login.example.com".into();
+        new.rp_id = Some("example.com".into());
+    });
+    for bench in benches.await {
         for ceremony in CEREMONIES {
             set_rp_id(&bench, "example.com").await;
             let (mut ann, handshake) = ready(&bench, ceremony).await;
             let forged = bench.start(ceremony, &ann.external_id).await;
-            set_rp_id(&bench, "new.example.com").await;
+            set_rp_id(&bench, "login.example.com").await;
             // Signed for the new one, which the handshake does not know.
             let mut options = forged.public_key.clone();
             let json = match ceremony {
                 Ceremony::Registration => {
-                    options["rp"]["id"] = json!("new.example.com");
+                    options["rp"]["id"] = json!("login.example.com");
                     ann.authenticator.create(&options, ORIGIN).json()
                 }
                 Ceremony::Login(_) => {
-                    options["rpId"] = json!("new.example.com");
+                    options["rpId"] = json!("login.example.com");
                     ann.authenticator.get(&options, ORIGIN).json()
                 }
             };
@@ -558,7 +538,7 @@ async fn t19_a_response_is_judged_by_the_rp_id_of_its_handshake() {
             answer.refuses(outside.0, outside.1);
             assert_eq!(bench.recorded(&forged).await, "rp_id_hash_mismatch");
             // T19.
-            let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+            let finish = respond(ceremony, &handshake, &mut ann);
             bench.finish(ceremony, &finish).await.nonce();
             assert_eq!(bench.recorded(&handshake).await, Value::Null);
         }
@@ -580,7 +560,7 @@ async fn t20_a_nonce_is_good_once_for_its_app_in_time() {
                     true => Ceremony::Login(Way::Discoverable),
                     false => Ceremony::Registration,
                 };
-                let finish = respond(ceremony, &handshake, &mut ann.authenticator);
+                let finish = respond(ceremony, &handshake, &mut ann);
                 bench.finish(ceremony, &finish).await.nonce()
             };
             let first = nonce(Some(handshake)).await;
@@ -653,8 +633,11 @@ async fn t21_an_api_key_is_good_for_its_app_only() {
         for answer in calls(other.key.clone(), &bench.app).await {
             answer.refuses(401, "invalid_access_token");
         }
+        let keys = bench.house.passkeys.list_api_keys(&other.app.id).await;
+        let id = &keys.unwrap()[0].id;
+        let deleted = bench.house.passkeys.delete_api_key(&other.app.id, id).await;
+        deleted.unwrap();
         let deleted = std::mem::take(&mut other.key);
-        bench.house.execute("DELETE FROM passkeys_api_keys").await;
         for answer in calls(deleted, &other).await {
             answer.refuses(401, "invalid_access_token");
         }
@@ -671,7 +654,7 @@ async fn t23_what_is_too_large_or_too_deep_is_refused_unread() {
                 ann = bench.newcomer(Algorithm::Es256);
             }
             let handshake = bench.start(ceremony, &ann.external_id).await;
-            let right = respond(ceremony, &handshake, &mut ann.authenticator);
+            let right = respond(ceremony, &handshake, &mut ann);
             let stored = bench.stored().await;
             let deep = "[".repeat(10_000) + &"]".repeat(10_000);
             let mut bodies = vec![
@@ -773,21 +756,13 @@ async fn at_once<F: Future<Output = Answer> + Send + 'static>(
 }
 
 async fn set_origins(bench: &Bench, additional: &[&str]) {
-    bench
-        .house
-        .execute(match additional {
-            [] => "UPDATE passkeys_apps SET additional_auth_origins = '[]'",
-            _ => r#"UPDATE passkeys_apps SET additional_auth_origins = '["https://example.de"]'"#,
-        })
-        .await;
+    let changes = json!({"additional_auth_origins": additional});
+    bench.app.update(changes).await;
 }
 
 async fn set_rp_id(bench: &Bench, rp_id: &str) {
     bench
-        .house
-        .execute(match rp_id {
-            "example.com" => "UPDATE passkeys_apps SET rp_id = 'example.com'",
-            _ => "UPDATE passkeys_apps SET rp_id = 'new.example.com'",
-        })
+        .app
+        .update(json!({"rp_id": rp_id, "force": true}))
         .await;
 }

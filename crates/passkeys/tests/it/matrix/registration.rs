@@ -664,7 +664,7 @@ async fn r43_and_r45_a_credential_is_registered_once_in_an_app() {
         // The stored key still is the first one's.
         ann.authenticator = mine;
         let login = Ceremony::Login(super::Way::Discoverable);
-        bench.accepts(case, login, &mut ann, |_, right| right).await;
+        bench.accepts(case, login, &mut ann).await;
     }
 }
 
@@ -771,6 +771,67 @@ async fn r46_to_r48_what_the_client_adds_has_its_type_and_size() {
             )
             .await;
         }
+    }
+}
+
+#[tokio::test]
+async fn r49_an_app_may_refuse_passkeys_that_can_be_copied() {
+    let benches = benches_with(|new| new.settings.allows_synced_passkeys = false);
+    for bench in benches.await {
+        for (what, flags) in [
+            ("eligible", flag::BACKUP_ELIGIBLE),
+            ("backed up", flag::BACKUP_ELIGIBLE | flag::BACKED_UP),
+        ] {
+            let mut holder = bench.newcomer(Algorithm::Es256);
+            holder.authenticator =
+                Authenticator::security_key(Algorithm::Es256, &holder.external_id);
+            let case = case("R49", what, "model_not_allowed");
+            let ceremony = Ceremony::Registration;
+            bench
+                .refuses(
+                    case,
+                    ceremony,
+                    &mut holder,
+                    outside(ceremony, case.reason),
+                    |person, handshake| {
+                        let mut forged = person.authenticator.create(&handshake.public_key, ORIGIN);
+                        forged.authenticator_data.flags |= flags;
+                        handshake.finish(forged.json())
+                    },
+                )
+                .await;
+        }
+    }
+}
+
+/// An AAGUID that nobody attests proves nothing, so such a list cannot be set; neither for a new app.
+#[tokio::test]
+async fn r50_a_list_of_models_needs_attestation() {
+    for bench in benches().await {
+        let aaguid = "d548826e-79b4-db40-a3d8-11116f7e8349";
+        let before = bench.app.get("").await;
+        for settings in [
+            json!({"allowed_aaguids": [aaguid]}),
+            json!({"allowed_aaguids": [aaguid], "attestation": "none"}),
+            // Nor does attestation without anybody who is believed.
+            json!({"allowed_aaguids": [aaguid], "attestation": "direct"}),
+        ] {
+            let answer = bench.app.patch(json!({"settings": settings})).await;
+            answer.refuses(400, "invalid_request");
+        }
+        assert_eq!(bench.app.get("").await, before);
+        let mut new = super::strict_app();
+        new.settings.attestation.allowed_aaguids = vec![aaguid.parse().unwrap()];
+        let created = bench.house.passkeys.create_app("organization", new).await;
+        assert!(
+            matches!(
+                created,
+                Err(passkeys::Failure::Refusal(
+                    passkeys::Refusal::InvalidRequest(_)
+                ))
+            ),
+            "{created:?}"
+        );
     }
 }
 
