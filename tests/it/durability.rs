@@ -4,7 +4,11 @@
 use acceptance::{Process, database};
 use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, sync::mpsc};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+};
 use webauthn::{Algorithm, forge::Authenticator};
 
 const ORIGIN: &str = "http://localhost:8081";
@@ -23,6 +27,76 @@ async fn a_nonce_outlives_a_kill_between_finish_and_verify_and_works_once() {
     let (status, answer) = manage(&server, "authenticate/verify", json!({"nonce": nonce})).await;
     assert_eq!((status, &answer["code"]), (401, &json!("invalid_nonce")));
     server.kill().await;
+}
+
+/// T22 of the matrix of checks. The client sends its finish and never sees the answer: killed as soon as the finish
+/// is known to be committed, and killed at once, when it may be or not.
+#[tokio::test]
+async fn t22_a_finish_whose_answer_was_lost_in_a_kill_is_not_repeated() {
+    let database = database().await;
+    for (number, waits_for_commit) in [true, false].into_iter().enumerate() {
+        for is_registration in [true, false] {
+            let server = Process::start(&database).await;
+            let external_id = format!("lost-{number}");
+            let mut authenticator = Authenticator::new(Algorithm::Es256, &external_id);
+            let ceremony = if is_registration { "register" } else { "authenticate" };
+            let (_, transaction) = manage(
+                &server,
+                &format!("transactions/{ceremony}"),
+                json!({"external_id": external_id, "passkey_display_name": "Ann"}),
+            )
+            .await;
+            let (status, started) = browse(
+                &server,
+                &format!("{ceremony}/transactions/webauthn/start"),
+                json!({"transaction_id": transaction["transaction_id"]}),
+            )
+            .await;
+            assert_eq!(status, 200, "{started}");
+            let options = &started["handshake"]["challenge"]["publicKey"];
+            let response = match is_registration {
+                true => authenticator.create(options, ORIGIN).json(),
+                false => authenticator.get(options, ORIGIN).json(),
+            };
+            let path = format!("{ceremony}/transactions/webauthn/finish");
+            let finish = json!({
+                "handshake_id": started["handshake"]["id"],
+                "transaction_id": transaction["transaction_id"],
+                "handshake_response": response,
+            });
+
+            let unread = post_and_do_not_listen(&server, &path, &finish).await;
+            let event = format!("events/{}", started["handshake"]["id"].as_str().unwrap());
+            while waits_for_commit {
+                let (_, event) = look(&server, &event).await;
+                if event["event"]["status"] == "complete" {
+                    break;
+                }
+            }
+            server.kill().await;
+            drop(unread);
+
+            let server = Process::start(&database).await;
+            let (_, before) = look(&server, &event).await;
+            let was_committed = before["event"]["status"] == "complete";
+            assert!(was_committed || !waits_for_commit);
+            let (status, answer) = browse(&server, &path, finish.clone()).await;
+            if was_committed {
+                assert_eq!((status, &answer["code"]), (400, &json!("invalid_request")));
+                assert_eq!(answer.get("nonce"), None);
+                let (_, events) = look(&server, "events?limit=1&order_by=created_at:DESC").await;
+                assert_eq!(events["events"][0]["failure_code"], "handshake_spent");
+            } else {
+                assert_eq!(status, 200, "{answer}");
+            }
+            // Once and for all.
+            let (status, _) = browse(&server, &path, finish).await;
+            assert_eq!(status, 400);
+            let (_, users) = look(&server, &format!("users?identifier={external_id}")).await;
+            assert_eq!(users["total_users"], 1, "{users}");
+            server.kill().await;
+        }
+    }
 }
 
 #[tokio::test]
@@ -252,6 +326,33 @@ async fn register(server: &Process, authenticator: &mut Authenticator, external_
     .await;
     assert_eq!(status, 200, "{finished}");
     finished["nonce"].clone()
+}
+
+/// Posts as a page does, and gives the connection back with the answer still in it.
+async fn post_and_do_not_listen(server: &Process, path: &str, body: &Value) -> TcpStream {
+    let url = server.seeded("url");
+    let host = url.strip_prefix("http://").expect("a plain URL");
+    let app_id = server.seeded("app_id");
+    let body = body.to_string();
+    let request = format!(
+        "POST /v1/apps/{app_id}/{path} HTTP/1.1\r\nhost: {host}\r\norigin: {ORIGIN}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut connection = TcpStream::connect(host).await.expect("the server listens");
+    connection.write_all(request.as_bytes()).await.expect("the request is sent");
+    connection
+}
+
+/// Asks as the customer's server does.
+async fn look(server: &Process, path: &str) -> (u16, Value) {
+    let url = format!(
+        "{}/v1/apps/{}/{path}",
+        server.seeded("url"),
+        server.seeded("app_id")
+    );
+    let request = reqwest::Client::new().get(url);
+    send(request.bearer_auth(server.seeded("api_key"))).await
 }
 
 async fn manage(server: &Process, path: &str, body: Value) -> (u16, Value) {

@@ -400,13 +400,13 @@ impl<R> Attempt<R> {
     }
 
     /// What the client is told. The reason itself goes to the event and the log only.
-    fn refuse(&self, denied: Denied) -> Refusal {
+    fn refuse(&self, denied: Denied) -> Failure {
         let app_id = self.app.id.as_str();
         let ceremony = self.ceremony.as_str();
         let reason = denied.denial.reason();
         tracing::info!(app_id, ceremony, reason, "ceremony denied");
-        denied.refusal.unwrap_or_else(|| {
-            Refusal::of_denial(self.ceremony, self.is_discoverable(), denied.denial)
+        denied.answer.unwrap_or_else(|| {
+            Refusal::of_denial(self.ceremony, self.is_discoverable(), denied.denial).into()
         })
     }
 
@@ -433,10 +433,10 @@ enum Stop {
     Interrupted(Interrupted),
 }
 
-/// A denial, and the refusal where its reason alone does not say which.
+/// A denial, and the answer where its reason alone does not say which.
 struct Denied {
     denial: Denial,
-    refusal: Option<Refusal>,
+    answer: Option<Failure>,
     /// Whose credential it was, when the denial came after its signature verified.
     proved: Option<Proved>,
 }
@@ -462,10 +462,10 @@ impl Ceremony {
 impl Stop {
     const OVERTAKEN: Stop = Stop::Interrupted(Interrupted::Overtaken);
 
-    fn denied_as(denial: Denial, refusal: Refusal) -> Stop {
+    fn denied_as(denial: Denial, answer: impl Into<Failure>) -> Stop {
         Stop::Denied(Denied {
             denial,
-            refusal: Some(refusal),
+            answer: Some(answer.into()),
             proved: None,
         })
     }
@@ -475,7 +475,7 @@ impl From<Denial> for Stop {
     fn from(denial: Denial) -> Stop {
         Stop::Denied(Denied {
             denial,
-            refusal: None,
+            answer: None,
             proved: None,
         })
     }
@@ -640,9 +640,10 @@ async fn authenticate(
         response,
     );
     if let (Some(device), Err(Denial::StoredCredentialDamaged)) = (&device, &facts) {
-        return Err(
-            Fault::new(format!("the stored key of device {} is damaged", device.id)).into(),
-        );
+        // Ours, and answered as such; recorded all the same, for whoever looks
+        // why somebody could not log in (webauthn-checks L41).
+        let fault = Fault::new(format!("the stored key of device {} is damaged", device.id));
+        return Err(Stop::denied_as(Denial::StoredCredentialDamaged, fault));
     }
     let known = device.zip(user);
     let proved = proved_by(known.as_ref(), &facts);
@@ -651,7 +652,7 @@ async fn authenticate(
             |denial| {
                 Stop::Denied(Denied {
                     denial,
-                    refusal: None,
+                    answer: None,
                     proved,
                 })
             },

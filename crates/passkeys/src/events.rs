@@ -49,8 +49,8 @@ pub struct Event {
     pub user_agent: String,
     /// The signature counter did not grow, which may mean that the credential was copied.
     pub counter_not_increased: bool,
-    /// Why the ceremony was denied, by the names of webauthn-checks section 1.
-    /// For operators only.
+    /// Why the ceremony was denied, by the names of webauthn-checks section 1, or
+    /// `stored_credential_damaged`, which is nobody's fault but ours. For operators only.
     pub failure_code: Option<String>,
     /// When the ceremony started, or the change was made.
     pub created_at_ms: i64,

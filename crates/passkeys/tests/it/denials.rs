@@ -498,26 +498,6 @@ async fn users_and_devices_that_are_gone_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_damaged_record_is_our_fault_and_spends_nothing() {
-    for house in houses().await {
-        let app = house.app().await;
-        let mut authenticator = app.registered("ann").await;
-        let handshake = app.start_authentication(None).await;
-        let finish = handshake.authentication(&mut authenticator);
-        house
-            .execute("UPDATE passkeys_devices SET algorithm = -8")
-            .await;
-        app.finish_authentication(&finish)
-            .await
-            .refuses(500, "internal_server_error");
-        house
-            .execute("UPDATE passkeys_devices SET algorithm = -7")
-            .await;
-        app.finish_authentication(&finish).await.nonce();
-    }
-}
-
-#[tokio::test]
 async fn an_origin_that_is_taken_away_is_gone_for_open_handshakes_too() {
     for house in houses().await {
         let app = house

@@ -7,7 +7,7 @@ use webauthn::{
 };
 
 use super::{
-    ALGORITHMS, Ceremony, Person, WAYS, Way, authenticator, benches, benches_with, case,
+    ALGORITHMS, Bench, Ceremony, Person, WAYS, Way, authenticator, benches, benches_with, case,
     not_base64url, outside, signatures,
 };
 use crate::house::{ORIGIN, UNKNOWN_ID};
@@ -887,6 +887,56 @@ async fn l40_extension_outputs_that_nobody_asked_for_are_ignored() {
                 .await;
         }
     }
+}
+
+/// Not the user's fault and not told as such, but recorded: else nobody would know why somebody cannot log in.
+#[tokio::test]
+async fn l41_a_damaged_key_is_our_fault_and_recorded() {
+    for bench in benches().await {
+        let mut ann = bench.person(Algorithm::Es256).await;
+        let good = ann.authenticator.key.cose_key().encode();
+        let mut changed = good.clone();
+        changed[20] ^= 1;
+        let mut renamed = ann.authenticator.key.cose_key();
+        renamed.set(Item::Int(3), Item::Int(Algorithm::Es384.cose_id()));
+        for (what, damaged) in [
+            ("one bit", changed),
+            ("cut", good[..good.len() - 1].to_vec()),
+            ("empty", vec![]),
+            ("of another algorithm", renamed.encode()),
+        ] {
+            for way in WAYS {
+                let ceremony = Ceremony::Login(way);
+                let handshake = bench.start(ceremony, &ann.external_id).await;
+                let finish = handshake.authentication(&mut ann.authenticator);
+                set_key(&bench, damaged.clone()).await;
+                let stored = bench.stored().await;
+                let answer = bench.finish(ceremony, &finish).await;
+                answer.refuses(500, "internal_server_error");
+                let recorded = bench.recorded(&handshake).await;
+                assert_eq!(recorded, "stored_credential_damaged", "{what}");
+                assert_eq!(bench.stored().await, stored, "{what}");
+                set_key(&bench, good.clone()).await;
+                // Spent like any other, so that it has one outcome.
+                bench
+                    .finish(ceremony, &finish)
+                    .await
+                    .refuses(400, "invalid_request");
+                let case41 = case("L41", what, "repaired");
+                bench.accepts(case41, ceremony, &mut ann).await;
+            }
+        }
+    }
+}
+
+async fn set_key(bench: &Bench, key: Vec<u8>) {
+    let db = &bench.house.platform.db;
+    db.write(async move |tx| {
+        let sql = "UPDATE passkeys_devices SET public_key = $1";
+        tx.execute(sql, platform::values![key.clone()]).await
+    })
+    .await
+    .unwrap();
 }
 
 /// At options time nobody is named: a page asks with a transaction, whose id only the customer's server got, or with
