@@ -109,6 +109,21 @@ impl Db {
         }
     }
 
+    /// Tells the database that tables have grown, by a statement such as `ANALYZE table`.
+    ///
+    /// PostgreSQL plans a statement by the sizes it last heard of and keeps the plan; one that was
+    /// made for an empty table reads the whole of a large one each time, until the server looks
+    /// for itself after a minute. SQLite plans by its indexes and is not bothered.
+    pub async fn analyze(&self, sql: &'static str) -> Result<(), Fault> {
+        match &*self.0 {
+            Driver::Sqlite(_) => Ok(()),
+            Driver::Postgres(postgres) => {
+                let analyze = async move |tx: &mut Tx| tx.execute(sql, &[]).await;
+                postgres.write(analyze).await.map(drop)
+            }
+        }
+    }
+
     /// Deletes what expired before a time, in batches small enough not to be felt by requests, and
     /// gives the number of rows. `sql` deletes at most `$2` rows that are older than `$1`.
     pub async fn delete_expired(&self, sql: &'static str, before_ms: i64) -> Result<u64, Fault> {
