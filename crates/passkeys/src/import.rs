@@ -183,7 +183,6 @@ impl Passkeys {
             now_ms: self.platform.clock.now_ms(),
             preview: options.dry_run.then(Known::default),
             other_ids: HashMap::new(),
-            batches: 0,
             report: ImportReport::default(),
         };
         if let Some(input) = files.users {
@@ -245,8 +244,6 @@ struct Run<'a> {
     preview: Option<Known>,
     /// Users whose external id was there already under another id: theirs, and the one there.
     other_ids: HashMap<UserId, UserId>,
-    /// How many were stored.
-    batches: u32,
     report: ImportReport,
 }
 
@@ -259,7 +256,7 @@ impl Run<'_> {
         entries: Entries<'_, R>,
         record_of: impl Fn(&Self, R) -> Result<Record, (bool, String)>,
     ) -> Result<(), ImportError> {
-        let mut batch = Vec::with_capacity(BATCH);
+        let (mut batch, mut batches) = (Vec::with_capacity(BATCH), 0_u32);
         for entry in entries {
             let Entry { line, record } = entry.map_err(unreadable(file))?;
             match record
@@ -271,6 +268,11 @@ impl Run<'_> {
             }
             if batch.len() == BATCH {
                 self.settle(file, &mut batch).await?;
+                batches += 1;
+                // Each time the tables are twice as large.
+                if batches.is_power_of_two() && self.preview.is_none() {
+                    store::analyze(&self.passkeys.platform.db).await?;
+                }
             }
         }
         Ok(self.settle(file, &mut batch).await?)
@@ -281,17 +283,13 @@ impl Run<'_> {
         file: ImportFile,
         batch: &mut Vec<(u64, Record)>,
     ) -> Result<(), Fault> {
+        if batch.is_empty() {
+            return Ok(());
+        }
         let (lines, records): (Vec<u64>, Vec<Record>) = batch.drain(..).unzip();
         let records = Arc::new(records);
         let outcomes = match self.preview.take() {
-            None => {
-                let outcomes = self.store(&records).await?;
-                self.batches += 1;
-                if self.batches.is_power_of_two() {
-                    store::analyze(&self.passkeys.platform.db).await?;
-                }
-                outcomes
-            }
+            None => self.store(&records).await?,
             Some(known) => self.look(&records, known).await?,
         };
         for ((line, record), outcome) in lines.into_iter().zip(&*records).zip(outcomes) {
