@@ -54,7 +54,7 @@ pub(crate) async fn houses_with(limits: &RateLimits) -> Vec<House> {
 }
 
 impl House {
-    async fn open(database: TestDatabase, limits: &RateLimits) -> House {
+    pub(crate) async fn open(database: TestDatabase, limits: &RateLimits) -> House {
         let platform = Platform {
             db: Db::open(&database.location(), START_MS).await.unwrap(),
             clock: Clock::manual(START_MS),
