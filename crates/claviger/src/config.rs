@@ -14,7 +14,7 @@ use figment::{
     Figment,
     providers::{Format as _, Serialized, Toml},
 };
-use passkeys::{RateLimit, RateLimits};
+use passkeys::{Authenticators, RateLimit, RateLimits};
 use platform::{Entropy, Vault, db::Location};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,18 @@ pub struct Options {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit_wrong_api_keys: Option<RateLimit>,
+
+    /// File with names and pictures of authenticators, in the form of the community
+    /// list: {"<AAGUID>": {"name", "icon_light", "icon_dark"}} [default: names only]
+    #[arg(
+        long,
+        global = true,
+        help_heading = "Settings",
+        env = "CLAVIGER_AUTHENTICATORS_FILE",
+        value_name = "FILE"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authenticators_file: Option<PathBuf>,
 
     /// Folder for everything this server keeps on disk [default: ./.claviger]
     #[arg(
@@ -294,6 +306,8 @@ pub struct Config {
     pub trusted_proxies: Option<TrustedProxies>,
     /// How often the passkey service may be called.
     pub rate_limits: RateLimits,
+    /// Where names and pictures of authenticators are; nothing means the compiled names.
+    pub authenticators_file: Option<PathBuf>,
     /// Where this server keeps files.
     pub data_dir: PathBuf,
     /// Where the database is.
@@ -366,6 +380,7 @@ impl Options {
             public_url: self
                 .public_url
                 .map(|url| url.as_str().trim_end_matches('/').to_owned()),
+            authenticators_file: self.authenticators_file,
             rate_limits: RateLimits {
                 app: self.rate_limit_app.unwrap_or(rate_limits.app),
                 address: self.rate_limit_address.unwrap_or(rate_limits.address),
@@ -498,6 +513,27 @@ impl Config {
             .try_into()
             .map_err(|_| unusable(&format!("holds {} bytes", bytes.len())))?;
         Ok(Vault::new(key))
+    }
+
+    /// The names and pictures of authenticators that passkeys are shown with. A
+    /// picture that is left out is said in the log.
+    pub(crate) fn read_authenticators(&self) -> Result<Authenticators, ConfigError> {
+        let Some(file) = &self.authenticators_file else {
+            return Ok(Authenticators::default());
+        };
+        let refuse = |cause: &dyn std::fmt::Display| {
+            let file = file.display();
+            ConfigError::Refused(format!(
+                "authenticators_file {file} cannot be used: {cause}"
+            ))
+        };
+        let json = std::fs::read(file).map_err(|error| refuse(&error))?;
+        let (authenticators, left_out) =
+            Authenticators::parse(&json).map_err(|error| refuse(&error))?;
+        for picture in left_out {
+            tracing::warn!("authenticators_file: {picture}");
+        }
+        Ok(authenticators)
     }
 
     /// Makes the data folder where it is missing.

@@ -44,13 +44,17 @@ impl Products {
         signatures: SignaturePolicy,
     ) -> Result<Products, Fault> {
         let accounts = Accounts::new(platform.clone(), signatures);
+        let authenticators = config
+            .read_authenticators()
+            .map_err(|error| Fault::while_doing("reading the settings", error))?;
         let passkeys = Passkeys::new(platform.clone())
             .with_public_url(&config.public_url())
             .with_delivery_settings(DeliverySettings {
                 private_addresses: config.webhook_private_addresses.unwrap_or(false),
                 ..DeliverySettings::default()
             })
-            .with_rate_limits(&config.rate_limits);
+            .with_rate_limits(&config.rate_limits)
+            .with_authenticators(authenticators);
         // What `dev` makes functions of; it may have moved since they were made.
         let program = std::env::current_exe().ok();
         let functions = Functions::new(

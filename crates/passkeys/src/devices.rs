@@ -4,12 +4,13 @@
 use platform::{Fault, Row, Tx, values};
 use serde::{Deserialize, Serialize};
 use webauthn::{
-    Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor, aaguid,
+    Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor,
     user_handle_matches,
 };
 
 use crate::{
     AppId, DeviceId, EventId, EventType, Failure, Passkeys, Refusal, UserId,
+    authenticators::Authenticators,
     caller::browser_on_system,
     events::{self, Change},
     imported::Imported,
@@ -56,14 +57,17 @@ pub enum DeviceType {
 }
 
 impl Device {
-    /// What to call it: the passkey provider or model by its AAGUID, else the
-    /// browser and system that it was registered from, else `Passkey`. A hint
-    /// for people; the client could have claimed any of it.
-    pub fn friendly_name(&self) -> String {
+    /// What to call it: as the import did, else the passkey provider or model by its
+    /// AAGUID, else the browser and system that it was registered from, else
+    /// `Passkey`. A hint for people; the client could have claimed any of it.
+    pub(crate) fn friendly_name(&self, authenticators: &Authenticators) -> String {
         self.imported
             .as_ref()
             .and_then(|imported| imported.friendly_name.clone())
-            .or_else(|| aaguid::name(&self.credential.aaguid).map(str::to_owned))
+            .or_else(|| {
+                let name = authenticators.name(&self.credential.aaguid);
+                name.map(str::to_owned)
+            })
             .or_else(|| browser_on_system(&self.user_agent))
             .unwrap_or_else(|| "Passkey".into())
     }
@@ -437,7 +441,7 @@ mod tests {
                 device.credential.aaguid = aaguid;
                 device.user_agent = user_agent.into();
             });
-            assert_eq!(device.friendly_name(), name);
+            assert_eq!(device.friendly_name(&Authenticators::default()), name);
         }
     }
 

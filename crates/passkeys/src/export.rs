@@ -11,7 +11,7 @@ use platform::{Fault, Row, values};
 use serde_json::{Map, Value, json};
 use webauthn::aaguid;
 
-use crate::{AppId, Device, Passkeys, User, UserId};
+use crate::{AppId, Device, Passkeys, User, UserId, authenticators::Authenticators};
 
 /// Why an export stopped.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,7 @@ impl Passkeys {
         let usable = self
             .export_pages(app_id, output, DEVICES, |row| {
                 let device = Device::from_row(row)?;
-                let mut line = device_line(&device)?;
+                let mut line = device_line(&device, &self.authenticators)?;
                 line.insert("external_id".into(), row.get::<String>("owner")?.into());
                 Ok((device.credential.id, line))
             })
@@ -151,7 +151,10 @@ fn user_line(user: &User) -> Result<Value, Fault> {
 }
 
 /// What is not known is left out, so that an import of the line does not know it either.
-fn device_line(device: &Device) -> Result<Map<String, Value>, Fault> {
+fn device_line(
+    device: &Device,
+    authenticators: &Authenticators,
+) -> Result<Map<String, Value>, Fault> {
     let credential = &device.credential;
     let mut line = Map::new();
     let mut set = |name: &str, value: Value| {
@@ -191,7 +194,7 @@ fn device_line(device: &Device) -> Result<Map<String, Value>, Fault> {
     let (user_handle, friendly_name, device_type) = match &device.imported {
         None => (
             Some(webauthn::encode_user_id(device.user_id.as_str())),
-            Some(device.friendly_name()),
+            Some(device.friendly_name(authenticators)),
             Some(device.device_type()),
         ),
         Some(imported) => (

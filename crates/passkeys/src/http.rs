@@ -14,6 +14,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod management;
 mod native_clients;
+mod pictures;
 mod query;
 mod webhooks;
 mod wire;
@@ -137,6 +138,16 @@ impl Passkeys {
             ),
         ])
         .layer(from_fn_with_state(self.clone(), browser::admit));
+        let pictures = routes([
+            (
+                "/v1/authenticators/{aaguid}/icon-light.svg",
+                get(pictures::light),
+            ),
+            (
+                "/v1/authenticators/{aaguid}/icon-dark.svg",
+                get(pictures::dark),
+            ),
+        ]);
         let rest = Router::new()
             .route("/v1", any(not_found))
             .route("/v1/", any(not_found))
@@ -144,6 +155,7 @@ impl Passkeys {
         management
             .merge(browser)
             .merge(association_files())
+            .merge(pictures)
             .merge(rest)
             .with_state(self.clone())
     }

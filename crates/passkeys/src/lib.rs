@@ -10,7 +10,8 @@
 //! where an app wants to be told of events, `deliveries` the queue to them. `import` and
 //! `export` move users and credentials in and out; `imported` is what an import
 //! leaves of a credential's past. `listing` is what lists can be asked for,
-//! `caller` who asked, `rate_limits` how often. `http` is the door, `refusal` every way to say no.
+//! `caller` who asked, `rate_limits` how often,
+//! `authenticators` how people recognize a passkey. `http` is the door, `refusal` every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -21,6 +22,7 @@ mod app_settings;
 mod apps;
 mod association;
 mod attestation;
+mod authenticators;
 mod caller;
 mod ceremonies;
 mod deliveries;
@@ -52,6 +54,7 @@ pub use attestation::{AttestationSettings, TrustCertificate};
 pub use deliveries::{
     Delivery, DeliveryError, DeliveryPage, DeliveryQuery, DeliverySettings, DeliveryState,
 };
+pub use authenticators::{Authenticators, AuthenticatorsInvalid, PictureLeftOut};
 pub use devices::{Device, DeviceType};
 pub use events::{Event, EventPage, EventQuery, EventType};
 pub use export::ExportError;
@@ -88,6 +91,7 @@ pub struct Passkeys {
     /// Wakes the worker of [`Passkeys::deliver_webhooks`], which holds a clone of this.
     deliveries_queued: Arc<Notify>,
     limiters: Arc<Limiters>,
+    authenticators: Arc<Authenticators>,
 }
 
 /// How many expired rows [`Passkeys::sweep`] deleted.
@@ -110,6 +114,7 @@ impl Passkeys {
     pub fn new(platform: Platform) -> Passkeys {
         Passkeys {
             limiters: Arc::new(Limiters::new(&RateLimits::OFF, &platform.clock)),
+            authenticators: Arc::default(),
             platform,
             public_url: None,
             delivery: DeliverySettings::default(),
@@ -120,6 +125,13 @@ impl Passkeys {
     /// The same product, which delivers to webhooks as `settings` say.
     pub fn with_delivery_settings(mut self, settings: DeliverySettings) -> Passkeys {
         self.delivery = settings;
+        self
+    }
+
+    /// The same product, which shows these names and pictures of authenticators.
+    /// Without it there are the compiled names and no pictures.
+    pub fn with_authenticators(mut self, authenticators: Authenticators) -> Passkeys {
+        self.authenticators = Arc::new(authenticators);
         self
     }
 

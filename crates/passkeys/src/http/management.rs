@@ -123,7 +123,7 @@ pub(super) async fn get_user(
         .find_user(&app.id, &id)
         .await?
         .ok_or(Refusal::UserNotFound)?;
-    user_answer(&details)
+    user_answer(&passkeys, &details)
 }
 
 /// `PATCH …/users/{user_id}/activate` (section b.9).
@@ -132,7 +132,10 @@ pub(super) async fn activate_user(
     Authorized(app): Authorized,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Failure> {
-    user_answer(&passkeys.activate_user(&app.id, &user_id(path)?).await?)
+    user_answer(
+        &passkeys,
+        &passkeys.activate_user(&app.id, &user_id(path)?).await?,
+    )
 }
 
 /// `PATCH …/users/{user_id}/deactivate` (section b.9).
@@ -141,7 +144,10 @@ pub(super) async fn deactivate_user(
     Authorized(app): Authorized,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Failure> {
-    user_answer(&passkeys.deactivate_user(&app.id, &user_id(path)?).await?)
+    user_answer(
+        &passkeys,
+        &passkeys.deactivate_user(&app.id, &user_id(path)?).await?,
+    )
 }
 
 /// `DELETE …/users/{user_id}` (section b.9).
@@ -161,7 +167,10 @@ pub(super) async fn list_devices(
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Failure> {
     let devices = passkeys.list_devices(&app.id, &user_id(path)?).await?;
-    Ok(Json(json!({"devices": wire::devices(&devices)?})).into_response())
+    Ok(
+        Json(json!({"devices": wire::devices(&devices, &passkeys.authenticators)?}))
+            .into_response(),
+    )
 }
 
 /// `DELETE …/users/{user_id}/devices/{device_id}` (section b.8).
@@ -230,8 +239,8 @@ fn user_id(path: Result<Path<(String, String)>, PathRejection>) -> Result<UserId
         .ok_or(Refusal::UserNotFound)
 }
 
-fn user_answer(details: &UserDetails) -> Result<Response, Failure> {
-    Ok(Json(json!({"user": wire::user_info(details)?})).into_response())
+fn user_answer(passkeys: &Passkeys, details: &UserDetails) -> Result<Response, Failure> {
+    Ok(Json(json!({"user": wire::user_info(details, &passkeys.authenticators)?})).into_response())
 }
 
 fn created(id: &TransactionId) -> Response {

@@ -6,7 +6,8 @@ use platform::Fault;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    App, Device, Event, NativeClient, User, UserDetails, events::info::status, times::optional_time,
+    App, Device, Event, NativeClient, User, UserDetails,
+    authenticators::{Authenticators, Picture, Shade}, events::info::status, times::optional_time,
 };
 
 pub(super) use crate::{events::info::info as event, times::time};
@@ -30,7 +31,10 @@ pub(super) fn user(user: &User) -> Result<Map<String, Value>, Fault> {
 }
 
 /// A UserInfo (section b.7).
-pub(super) fn user_info(details: &UserDetails) -> Result<Value, Fault> {
+pub(super) fn user_info(
+    details: &UserDetails,
+    authenticators: &Authenticators,
+) -> Result<Value, Fault> {
     let mut members = user(&details.user)?;
     let mut types = Vec::new();
     for device in &details.devices {
@@ -47,22 +51,32 @@ pub(super) fn user_info(details: &UserDetails) -> Result<Value, Fault> {
     members.insert("recent_events".into(), json!(recent_events));
     members.insert("social_connections".into(), json!({}));
     members.insert("webauthn".into(), json!(!details.devices.is_empty()));
-    members.insert("webauthn_devices".into(), devices(&details.devices)?);
+    members.insert(
+        "webauthn_devices".into(),
+        devices(&details.devices, authenticators)?,
+    );
     members.insert("webauthn_types".into(), json!(types));
     Ok(Value::Object(members))
 }
 
 /// The devices of a user (section b.8), and as an addition the RP ID that each
 /// was made under.
-pub(super) fn devices(devices: &[Device]) -> Result<Value, Fault> {
+pub(super) fn devices(devices: &[Device], authenticators: &Authenticators) -> Result<Value, Fault> {
+    let icon = |device: &Device, shade| {
+        let picture = authenticators.picture(&device.credential.aaguid, shade);
+        picture.map(Picture::data_uri)
+    };
     devices
         .iter()
         .map(|device| {
             Ok(json!({
                 "id": device.id,
                 "cred_id": BASE64_URL_SAFE_NO_PAD.encode(&device.credential.id),
-                "friendly_name": device.friendly_name(),
-                "icons": {"light": null, "dark": null},
+                "friendly_name": device.friendly_name(authenticators),
+                "icons": {
+                    "light": icon(device, Shade::Light),
+                    "dark": icon(device, Shade::Dark),
+                },
                 "type": device.device_type(),
                 "usage_count": int32(device.usage_count),
                 "created_at": time(device.created_at_ms)?,

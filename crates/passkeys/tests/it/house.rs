@@ -13,7 +13,7 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, Method, Request, StatusCode},
 };
-use passkeys::{App, DeliverySettings, NewApp, Passkeys, RateLimits};
+use passkeys::{App, Authenticators, DeliverySettings, NewApp, Passkeys, RateLimits};
 use platform::{Clock, Db, Entropy, Fault, Platform, Vault, test_database::TestDatabase, values};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -74,6 +74,13 @@ impl House {
             platform,
             database,
         }
+    }
+
+    /// The same, with names and pictures of the operator's.
+    pub(crate) fn with_authenticators(mut self, authenticators: Authenticators) -> House {
+        self.passkeys = self.passkeys.with_authenticators(authenticators);
+        self.router = self.passkeys.router();
+        self
     }
 
     pub(crate) fn pass(&self, by_ms: i64) {

@@ -14,6 +14,7 @@ mod lists;
 mod malformed;
 mod matrix;
 mod native_clients;
+mod pictures;
 mod races;
 mod rate_limits;
 mod receiver;
