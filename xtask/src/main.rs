@@ -2,6 +2,7 @@
 
 mod demo;
 mod fuzz;
+mod refresh;
 mod run;
 mod services;
 mod test;
@@ -25,6 +26,9 @@ enum Chore {
     Demo(demo::Demo),
     /// Run the fuzzers; needs nightly Rust and cargo-fuzz
     Fuzz(fuzz::Fuzz),
+    /// Take newer data from where others keep it
+    #[command(subcommand)]
+    Refresh(refresh::Refresh),
     /// Run every check there is: format, lints, unit, acceptance, guide and browser tests
     Test(test::Test),
     /// Package the three triggers as zips for a `provided.al2023` function on x86_64
@@ -51,6 +55,7 @@ async fn run(chore: Chore) -> anyhow::Result<()> {
     match chore {
         Chore::Demo(demo) => demo::run(demo).await,
         Chore::Fuzz(fuzz) => fuzz::run_all(&fuzz),
+        Chore::Refresh(what) => refresh::refresh(&what),
         Chore::Test(test) => test::run_all(&test),
         Chore::Triggers { out_dir } => triggers::package(&out_dir),
     }
