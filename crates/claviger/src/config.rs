@@ -734,6 +734,31 @@ mod tests {
     }
 
     #[test]
+    fn an_authenticators_file_that_cannot_be_used_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("authenticators.json");
+        let read = || {
+            let options = Options {
+                authenticators_file: Some(file.clone()),
+                ..Options::default()
+            };
+            config(options).read_authenticators().map(drop)
+        };
+        let refused = |reason: &str| {
+            let error = read().unwrap_err().to_string();
+            assert!(error.contains(&*file.to_string_lossy()), "{error}");
+            assert!(error.contains(reason), "{error}");
+        };
+        refused("No such file");
+        std::fs::write(&file, "[]").unwrap();
+        refused("icon_light");
+        std::fs::write(&file, r#"{"Bitwarden": {"name": "Bitwarden"}}"#).unwrap();
+        refused("\"Bitwarden\" is not an AAGUID");
+        std::fs::write(&file, "{}").unwrap();
+        read().unwrap();
+    }
+
+    #[test]
     fn dev_listens_on_loopback_only() {
         let open = Options {
             listen: Some("0.0.0.0:8082".parse().unwrap()),

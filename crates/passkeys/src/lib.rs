@@ -10,8 +10,8 @@
 //! where an app wants to be told of events, `deliveries` the queue to them. `import` and
 //! `export` move users and credentials in and out; `imported` is what an import
 //! leaves of a credential's past. `listing` is what lists can be asked for,
-//! `caller` who asked, `rate_limits` how often,
-//! `authenticators` how people recognize a passkey. `http` is the door, `refusal` every way to say no.
+//! `caller` who asked, `rate_limits` how often, `authenticators` how people recognize a passkey.
+//! `http` is the door, `refusal` every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -51,10 +51,10 @@ pub use api_keys::{ApiKey, NewApiKey};
 pub use app_settings::{AppSettings, Lifetimes, SettingsChanges, algorithm_named};
 pub use apps::{App, AppChanges, NewApp};
 pub use attestation::{AttestationSettings, TrustCertificate};
+pub use authenticators::{Authenticators, AuthenticatorsInvalid, PictureLeftOut};
 pub use deliveries::{
     Delivery, DeliveryError, DeliveryPage, DeliveryQuery, DeliverySettings, DeliveryState,
 };
-pub use authenticators::{Authenticators, AuthenticatorsInvalid, PictureLeftOut};
 pub use devices::{Device, DeviceType};
 pub use events::{Event, EventPage, EventQuery, EventType};
 pub use export::ExportError;

@@ -266,8 +266,8 @@ impl Limiters {
     }
 
     /// Forgets who has a full share again, and tells how many calls were refused
-    /// since the last time: refusals are no events and have no log line each, so
-    /// that a flood fills neither.
+    /// since the last time: refusals are no events, so that a flood does not fill
+    /// the database.
     pub(crate) fn sweep(&self) {
         let (app, address) = (self.app.sweep(), self.address.sweep());
         let external_id = self.external_id.sweep();

@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     App, Device, Event, NativeClient, User, UserDetails,
-    authenticators::{Authenticators, Picture, Shade}, events::info::status, times::optional_time,
+    authenticators::{Authenticators, Picture, Shade},
+    events::info::status,
+    times::optional_time,
 };
 
 pub(super) use crate::{events::info::info as event, times::time};
