@@ -296,7 +296,7 @@ fn native_client(client: &NativeClient) -> Value {
 
 /// Prints a list: JSON on one line, or the entries with a line between; `nothing`
 /// tells people that it is empty.
-fn answer_list(json: bool, name: &str, list: Vec<Value>, nothing: &str) {
+pub(crate) fn answer_list(json: bool, name: &str, list: Vec<Value>, nothing: &str) {
     if json {
         println!("{}", json!({name: list}));
         return;

@@ -9,6 +9,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::{
+    apps::answer_list,
     cli::{WebhookArgs, WebhookCommand},
     commands::{CommandError, answer, find_app, refused},
     config::Config,
@@ -50,7 +51,8 @@ pub(crate) async fn run(
         WebhookCommand::List { app, json } => {
             let app = find_app(&passkeys, &app).await?;
             let webhooks = passkeys.list_webhooks(&app.id).await?;
-            print_list(json, "webhooks", webhooks.iter().map(shown).collect());
+            let list = webhooks.iter().map(|it| worded(json, shown(it))).collect();
+            answer_list(json, "webhooks", list, "The app has no webhooks.");
         }
         WebhookCommand::Update {
             webhook,
@@ -109,8 +111,17 @@ pub(crate) async fn run(
                 .list_deliveries(&app_id, &id, &query)
                 .await
                 .map_err(refused)?;
-            let deliveries = found.deliveries.iter().map(shown_delivery).collect();
-            print_list(webhook.json, "deliveries", deliveries);
+            let list = found
+                .deliveries
+                .iter()
+                .map(|it| worded(webhook.json, shown_delivery(it)))
+                .collect();
+            answer_list(
+                webhook.json,
+                "deliveries",
+                list,
+                "There are no such deliveries.",
+            );
         }
         WebhookCommand::Redeliver { webhook, delivery } => {
             let (app_id, id) = find(&passkeys, &webhook).await?;
@@ -141,7 +152,7 @@ async fn find(
 fn event_types(words: &[String]) -> Result<Vec<WebhookEventType>, CommandError> {
     words
         .iter()
-        .map(|word| WebhookEventType::parse(word).map_err(refused))
+        .map(|word| WebhookEventType::parse(word).map_err(CommandError::Refused))
         .collect()
 }
 
@@ -184,30 +195,17 @@ fn time(at_ms: Option<i64>) -> Option<String> {
     Some(format!("{time:.0}"))
 }
 
-/// Prints one: JSON, or a line for each value that there is.
-fn print(json: bool, mut shown: Value) {
+fn print(json: bool, shown: Value) {
+    answer(json, &worded(json, shown));
+}
+
+/// For people: only what there is, and what no types mean.
+fn worded(json: bool, mut shown: Value) -> Value {
     if !json && let Some(members) = shown.as_object_mut() {
         members.retain(|_, value| !value.is_null());
         if members.get("event_types") == Some(&json!([])) {
             members.insert("event_types".into(), "all".into());
         }
     }
-    answer(json, &shown);
-}
-
-/// Prints a list: JSON on one line, or a paragraph for each.
-fn print_list(json: bool, name: &str, list: Vec<Value>) {
-    if json {
-        println!("{}", json!({ name: list }));
-        return;
-    }
-    if list.is_empty() {
-        println!("There are no {name}.");
-    }
-    for (position, shown) in list.into_iter().enumerate() {
-        if position > 0 {
-            println!();
-        }
-        print(false, shown);
-    }
+    shown
 }

@@ -138,16 +138,15 @@ impl WebhookEventType {
         }
     }
 
-    /// Reads a word; refuses one that is no type, and names those there are.
-    pub fn parse(word: &str) -> Result<WebhookEventType, Refusal> {
-        WebhookEventType::ALL
+    /// Reads a word. For one that is no type, the error names those there are.
+    pub fn parse(word: &str) -> Result<WebhookEventType, String> {
+        let known = WebhookEventType::ALL;
+        known
             .into_iter()
-            .find(|known| known.as_str() == word)
+            .find(|event_type| event_type.as_str() == word)
             .ok_or_else(|| {
-                let known = WebhookEventType::ALL
-                    .map(WebhookEventType::as_str)
-                    .join(", ");
-                Refusal::InvalidRequest(format!("event_types knows {known}."))
+                let known = known.map(WebhookEventType::as_str).join(", ");
+                format!("there is no type {word:?}; there are {known}")
             })
     }
 }

@@ -160,3 +160,51 @@ impl fmt::Display for NoPublicAddress {
 impl Error for NoPublicAddress {}
 
 const BODY_BYTES_MAX: usize = 4 * 1_024;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// What becomes of a request to a name that leads to this machine, where somebody listens.
+    async fn call_localhost(settings: DeliverySettings) -> (DeliveryError, bool) {
+        let listener = TcpListener::bind("localhost:0").await.unwrap();
+        let url = format!(
+            "https://localhost:{}/",
+            listener.local_addr().unwrap().port()
+        );
+        // Past the look at the URL, which would refuse this name already.
+        let client = Sender::new(settings).unwrap().client;
+        let calling = async { class(&client.post(url).send().await.unwrap_err()) };
+        let accepting = async {
+            let connection = listener.accept().await.unwrap();
+            drop(connection);
+        };
+        tokio::pin!(calling);
+        tokio::select! {
+            biased;
+            () = accepting => (calling.await, true),
+            error = &mut calling => (error, false),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_to_a_private_address_is_not_connected_to() {
+        let strict = DeliverySettings::default();
+        assert_eq!(
+            call_localhost(strict).await,
+            (DeliveryError::AddressNotAllowed, false)
+        );
+        let open = DeliverySettings {
+            private_addresses: true,
+            timeout: Duration::from_secs(15),
+        };
+        assert_eq!(
+            call_localhost(open).await,
+            (DeliveryError::ConnectionFailed, true)
+        );
+    }
+}

@@ -173,17 +173,7 @@ fn delivery_id(path: TwoPath) -> Result<(WebhookId, EventId), Refusal> {
 }
 
 fn event_types(body: &Object) -> Result<Option<Vec<WebhookEventType>>, Refusal> {
-    let Some(words) = body.member("event_types") else {
-        return Ok(None);
-    };
-    let invalid = || Refusal::InvalidRequest("event_types must be a list of texts.".into());
-    words
-        .as_array()
-        .ok_or_else(invalid)?
-        .iter()
-        .map(|word| WebhookEventType::parse(word.as_str().ok_or_else(invalid)?))
-        .collect::<Result<_, _>>()
-        .map(Some)
+    body.optional_list("event_types", WebhookEventType::parse)
 }
 
 fn with_secret(made: &WebhookWithSecret) -> Result<Value, Fault> {

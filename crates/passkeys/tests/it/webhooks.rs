@@ -676,7 +676,7 @@ async fn nothing_is_sent_to_private_addresses_unless_the_setting_allows_it() {
                 .refuses(400, "invalid_request");
         }
         assert_eq!(app.get("webhooks").await["webhooks"], json!([]));
-        // When it is sent: whatever is stored, and what a name leads to.
+        // When it is sent: whatever is stored. (What other names lead to: `deliveries/sender`.)
         let mut hooks = Vec::new();
         for url in [
             receiver.url(),
