@@ -39,7 +39,11 @@ async fn t22_a_finish_whose_answer_was_lost_in_a_kill_is_not_repeated() {
             let server = Process::start(&database).await;
             let external_id = format!("lost-{number}");
             let mut authenticator = Authenticator::new(Algorithm::Es256, &external_id);
-            let ceremony = if is_registration { "register" } else { "authenticate" };
+            let ceremony = if is_registration {
+                "register"
+            } else {
+                "authenticate"
+            };
             let (_, transaction) = manage(
                 &server,
                 &format!("transactions/{ceremony}"),
@@ -340,7 +344,10 @@ async fn post_and_do_not_listen(server: &Process, path: &str, body: &Value) -> T
         body.len()
     );
     let mut connection = TcpStream::connect(host).await.expect("the server listens");
-    connection.write_all(request.as_bytes()).await.expect("the request is sent");
+    connection
+        .write_all(request.as_bytes())
+        .await
+        .expect("the request is sent");
     connection
 }
 

@@ -13,6 +13,8 @@
 //! | P01 to P22 | `accepted` |
 //! | what options look like | `options` |
 //!
+//! What is not here is listed with its reason in `ELSEWHERE`, and a test sees to it that no row is forgotten.
+//!
 //! Every refused input goes the same way ([`Bench::refuses`]): the answer outside is the contract's, the reason is in
 //! the event, nothing else was stored, the handshake is spent even for a right response, and with a fresh handshake
 //! the unbroken ceremony succeeds. Logins are tried without a transaction and with one.
@@ -552,3 +554,58 @@ fn is_row(id: &str) -> bool {
 
 /// The rows of the list: a letter and how many there are of it.
 const ROWS: [(char, usize); 5] = [('T', 23), ('P', 22), ('R', 50), ('A', 22), ('L', 42)];
+
+/// Rows that no test here claims, and where they are instead.
+const ELSEWHERE: [(&str, &str); 4] = [
+    (
+        "T22",
+        "needs a process to kill: the acceptance tests, `durability`",
+    ),
+    (
+        "A15",
+        "no setting says what is known of a model: the tests of `webauthn`, `attestation`",
+    ),
+    (
+        "A21",
+        "no setting says what is known of a model: the tests of `webauthn`, `attestation`",
+    ),
+    (
+        "A22",
+        "no setting takes a metadata file: the tests of `webauthn`, `metadata`",
+    ),
+];
+
+/// Each row has inputs, or a test of its own that is named after it.
+#[test]
+fn every_row_is_claimed_by_a_test() {
+    let sources = [
+        include_str!("matrix/accepted.rs"),
+        include_str!("matrix/attestation.rs"),
+        include_str!("matrix/authentication.rs"),
+        include_str!("matrix/client_data.rs"),
+        include_str!("matrix/handshakes.rs"),
+        include_str!("matrix/registration.rs"),
+        include_str!("matrix/signatures.rs"),
+    ]
+    .concat();
+    for (letter, count) in ROWS {
+        for number in 1..=count {
+            let id = format!("{letter}{number:02}");
+            let is_input = sources.contains(&format!("\"{id}\""));
+            let is_test = sources.lines().any(|line| names(line, &id.to_lowercase()));
+            let is_elsewhere = ELSEWHERE.iter().any(|(row, _)| *row == id);
+            assert_ne!(
+                is_input || is_test,
+                is_elsewhere,
+                "{id} must have a test, or be on the list of those that have none here"
+            );
+        }
+    }
+}
+
+/// Whether a line is the head of a test that is named after a row.
+fn names(line: &str, id: &str) -> bool {
+    line.trim_start()
+        .strip_prefix("async fn ")
+        .is_some_and(|name| name.split(['_', '(']).any(|word| word == id))
+}

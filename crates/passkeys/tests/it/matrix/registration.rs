@@ -6,7 +6,9 @@ use webauthn::{
     forge::{Authenticator, ForgedRegistration, Item, SigningKey, flag, rp_id_hash},
 };
 
-use super::{Bench, Case, Ceremony, benches, case, not_base64url, outside, signatures};
+use super::{
+    Bench, Case, Ceremony, benches, benches_with, case, not_base64url, outside, signatures,
+};
 use crate::house::ORIGIN;
 
 #[tokio::test]
