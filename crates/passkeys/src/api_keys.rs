@@ -1,12 +1,15 @@
 //! API keys: what a customer's server shows to act for an app. The secret is
 //! shown once, when the key is made; only its hash is kept.
 
+use std::sync::Arc;
+
 use platform::{Fault, Row, values, vault};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{
     ApiKeyId, App, AppId, Failure, Passkeys, Refusal,
     apps::{check_name, select_apps},
+    recent::RecentKey,
 };
 
 /// An API key, without its secret.
@@ -102,10 +105,11 @@ impl Passkeys {
             .await
     }
 
-    /// Deletes an API key: it is refused from now on.
+    /// Deletes an API key: it is refused from now on, by other nodes a second later.
     pub async fn delete_api_key(&self, app_id: &AppId, id: &ApiKeyId) -> Result<(), Failure> {
         let (app_id, id) = (app_id.clone(), id.clone());
-        self.platform
+        let outcome = self
+            .platform
             .db
             .write(async move |tx| {
                 let deleted = tx
@@ -119,7 +123,9 @@ impl Passkeys {
                     _ => Ok(()),
                 }
             })
-            .await
+            .await;
+        self.recent.forget();
+        outcome
     }
 
     /// The app `app_id`, if `secret` is one of its API keys.
@@ -131,11 +137,32 @@ impl Passkeys {
         &self,
         app_id: Option<AppId>,
         secret: Option<&str>,
-    ) -> Result<App, Failure> {
+    ) -> Result<Arc<App>, Failure> {
         let refused = || Failure::from(Refusal::InvalidAccessToken);
         let app_id = app_id.ok_or_else(refused)?;
         let secret = secret.ok_or_else(refused)?;
-        let prefix = prefix_of(secret).ok_or_else(refused)?.to_owned();
+        let prefix = prefix_of(secret).ok_or_else(refused)?;
+        let known = self.find_api_key_recently(app_id, prefix).await?;
+        let shown = self.hash_api_key(secret);
+        let known = known.ok_or_else(refused)?;
+        if !vault::equal(&known.hash, &shown) {
+            return Err(refused());
+        }
+        Ok(known.app)
+    }
+
+    /// The key of this prefix, if it is one of the app's, as it was at most a moment ago.
+    async fn find_api_key_recently(
+        &self,
+        app_id: AppId,
+        prefix: &str,
+    ) -> Result<Option<RecentKey>, Fault> {
+        let now_ms = self.platform.clock.now_ms();
+        if let Some(known) = self.recent.api_key(prefix, now_ms) {
+            return Ok(Some(known).filter(|known| known.app.id == app_id));
+        }
+        let reading = self.recent.begin(now_ms);
+        let sought = prefix.to_owned();
         let found = self
             .platform
             .db
@@ -146,17 +173,21 @@ impl Passkeys {
                          WHERE k.prefix = $1 AND k.app_id = $2",
                         "k.hash"
                     ),
-                    values![prefix, &app_id],
+                    values![sought, &app_id],
                 )
                 .await
             })
             .await?;
-        let shown = self.hash_api_key(secret);
-        let row = found.ok_or_else(refused)?;
-        if !vault::equal(&row.get::<Vec<u8>>("hash")?, &shown) {
-            return Err(refused());
-        }
-        Ok(App::from_row(&row)?)
+        let Some(row) = found else {
+            return Ok(None);
+        };
+        let key = RecentKey {
+            hash: row.get("hash")?,
+            app: Arc::new(App::from_row(&row)?),
+        };
+        self.recent
+            .keep_api_key(reading, prefix.to_owned(), key.clone());
+        Ok(Some(key))
     }
 
     fn hash_api_key(&self, secret: &str) -> [u8; 32] {

@@ -1,6 +1,8 @@
 //! An app: a relying party with its RP ID, origins and policy, and the users
 //! behind it. Apps share nothing with each other.
 
+use std::sync::Arc;
+
 use platform::{Fault, Row, Tx, Value, values};
 use webauthn::{RelyingParty, origin};
 
@@ -111,6 +113,20 @@ impl Passkeys {
         Ok(app)
     }
 
+    /// The app of this id as it was at most a moment ago (see `recent`).
+    pub(crate) async fn find_app_recently(&self, id: &AppId) -> Result<Option<Arc<App>>, Fault> {
+        let now_ms = self.platform.clock.now_ms();
+        if let Some(app) = self.recent.app(id, now_ms) {
+            return Ok(Some(app));
+        }
+        let reading = self.recent.begin(now_ms);
+        let app = self.find_app(id).await?.map(Arc::new);
+        if let Some(app) = &app {
+            self.recent.keep_app(reading, app);
+        }
+        Ok(app)
+    }
+
     /// The app of this id, if there is one.
     pub async fn find_app(&self, id: &AppId) -> Result<Option<App>, Fault> {
         let id = id.clone();
@@ -182,7 +198,8 @@ impl Passkeys {
     ) -> Result<App, Failure> {
         let app_id = app_id.clone();
         let now_ms = self.platform.clock.now_ms();
-        self.platform
+        let changed = self
+            .platform
             .db
             .write(async move |tx| {
                 for _ in 0..TRIES_MAX {
@@ -207,7 +224,9 @@ impl Passkeys {
                 }
                 Err(Fault::new("a change of an app was overtaken by others each time").into())
             })
-            .await
+            .await;
+        self.recent.forget();
+        changed
     }
 }
 

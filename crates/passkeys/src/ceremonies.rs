@@ -73,7 +73,7 @@ impl Passkeys {
     /// that its user has by then.
     pub(crate) async fn start_registration(
         &self,
-        app: App,
+        app: Arc<App>,
         transaction_id: TransactionId,
         attachment: Option<AuthenticatorAttachment>,
         is_conditional: bool,
@@ -95,7 +95,7 @@ impl Passkeys {
             .into());
         }
         let draw = self.draw_start();
-        let new_user_id = UserId::random(&self.platform.entropy);
+        let new_user_id = UserId::random_at(&self.platform.entropy, draw.now_ms);
         let call = ExternalIdCall::new(&self.limiters);
         self.platform
             .db
@@ -172,7 +172,7 @@ impl Passkeys {
     /// an authentication of whoever has a passkey ("discoverable").
     pub(crate) async fn start_authentication(
         &self,
-        app: App,
+        app: Arc<App>,
         transaction_id: Option<TransactionId>,
         caller: Caller,
     ) -> Result<Started, Failure> {
@@ -247,11 +247,11 @@ impl Passkeys {
     /// `attachment` is the kind of authenticator that was used, if the client tells.
     pub(crate) async fn finish_registration(
         &self,
-        app: App,
+        app: Arc<App>,
         finish: Finish<RegistrationResponse>,
         attachment: Option<AuthenticatorAttachment>,
     ) -> Result<SecretString, Failure> {
-        let device_id = DeviceId::random(&self.platform.entropy);
+        let device_id = DeviceId::random_at(&self.platform.entropy, self.platform.clock.now_ms());
         let judge = async move |tx: &mut Tx,
                                 attempt: &Attempt<RegistrationResponse>,
                                 handshake: &Handshake,
@@ -265,7 +265,7 @@ impl Passkeys {
     /// Finishes an authentication: counts the login and gives the nonce.
     pub(crate) async fn finish_authentication(
         &self,
-        app: App,
+        app: Arc<App>,
         finish: Finish<AuthenticationResponse>,
     ) -> Result<SecretString, Failure> {
         self.finish(Ceremony::Authentication, app, finish, authenticate)
@@ -276,21 +276,22 @@ impl Passkeys {
     async fn finish<R: Send + Sync + 'static>(
         &self,
         ceremony: Ceremony,
-        app: App,
+        app: Arc<App>,
         finish: Finish<R>,
         judge: impl AsyncFn(&mut Tx, &Attempt<R>, &Handshake, &R) -> Result<Verified, Stop>
         + Send
         + Sync
         + 'static,
     ) -> Result<SecretString, Failure> {
+        let now_ms = self.platform.clock.now_ms();
         let nonce = nonces::random(&self.platform.entropy);
         let attempt = Arc::new(Attempt {
             ceremony,
             app,
             finish,
             nonce_hash: nonces::hash(&self.platform.vault, nonce.expose_secret()),
-            spare_event_id: EventId::random(&self.platform.entropy),
-            now_ms: self.platform.clock.now_ms(),
+            spare_event_id: EventId::random_at(&self.platform.entropy, now_ms),
+            now_ms,
             call: ExternalIdCall::new(&self.limiters),
         });
         let judge = Arc::new(judge);
@@ -327,10 +328,11 @@ impl Passkeys {
     }
 
     fn draw_start(&self) -> Draw {
+        let now_ms = self.platform.clock.now_ms();
         Draw {
-            handshake_id: HandshakeId::random(&self.platform.entropy),
+            handshake_id: HandshakeId::random_at(&self.platform.entropy, now_ms),
             challenge: self.platform.entropy.bytes(),
-            now_ms: self.platform.clock.now_ms(),
+            now_ms,
         }
     }
 }
@@ -372,7 +374,7 @@ fn timeout_ms(app: &App, handshake: &Handshake) -> u64 {
 /// One finish, as often as it is tried.
 struct Attempt<R> {
     ceremony: Ceremony,
-    app: App,
+    app: Arc<App>,
     finish: Finish<R>,
     nonce_hash: [u8; 32],
     /// For a denial that no started event is waiting for.
@@ -538,7 +540,7 @@ async fn try_finish<R>(
     let queued = events::complete(
         tx,
         &app.id,
-        &handshake.id,
+        &handshake,
         &verified.finished,
         verified.counter_not_increased,
     )

@@ -135,8 +135,8 @@ impl Passkeys {
         id: &DeviceId,
     ) -> Result<(), Failure> {
         let (app_id, user_id, id) = (app_id.clone(), user_id.clone(), id.clone());
-        let event_id = EventId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
+        let event_id = EventId::random_at(&self.platform.entropy, now_ms);
         let queued = self
             .platform
             .db
@@ -400,8 +400,8 @@ mod tests {
     fn device(change: impl FnOnce(&mut Device)) -> Device {
         let entropy = platform::Entropy::seeded(1);
         let mut device = Device {
-            id: DeviceId::random(&entropy),
-            user_id: UserId::random(&entropy),
+            id: DeviceId::random_at(&entropy, 0),
+            user_id: UserId::random_at(&entropy, 0),
             rp_id: "example.com".into(),
             credential: Credential {
                 id: vec![1],

@@ -438,31 +438,42 @@ pub(crate) async fn start(
 pub(crate) async fn complete(
     tx: &mut Tx,
     app_id: &AppId,
-    handshake: &HandshakeId,
+    handshake: &Handshake,
     finished: &FinishedCeremony,
     counter_not_increased: bool,
 ) -> Result<Queued, Fault> {
     tx.execute(
         "UPDATE passkeys_events
-         SET completed_at_ms = $3, external_id = $4, user_id = $5, device_id = $6,
-             counter_not_increased = $7
+         SET completed_at_ms = $3, device_id = $4, counter_not_increased = $5
          WHERE id = $1 AND app_id = $2",
         values![
-            handshake,
+            &handshake.id,
             app_id,
             finished.finished_at_ms,
-            &finished.external_id,
-            &finished.user_id,
             &finished.device_id,
             counter_not_increased,
         ],
     )
     .await?;
+    // Else the event knows its user already, and the index by user is left alone.
+    if handshake.user_id.is_none() {
+        tx.execute(
+            "UPDATE passkeys_events SET external_id = $3, user_id = $4
+             WHERE id = $1 AND app_id = $2",
+            values![
+                &handshake.id,
+                app_id,
+                &finished.external_id,
+                &finished.user_id,
+            ],
+        )
+        .await?;
+    }
     let event_type = EventType::of(finished.ceremony, finished.transaction_id.is_none());
     deliveries::queue(
         tx,
         app_id,
-        &EventId::from(handshake),
+        &EventId::from(&handshake.id),
         WebhookEventType::of(event_type, false),
         finished.finished_at_ms,
     )

@@ -200,9 +200,9 @@ mod tests {
     fn open() -> (Handshake, Transaction) {
         let entropy = Entropy::seeded(1);
         let handshake = Handshake {
-            id: HandshakeId::random(&entropy),
+            id: HandshakeId::random_at(&entropy, 0),
             ceremony: Ceremony::Registration,
-            transaction_id: Some(TransactionId::random(&entropy)),
+            transaction_id: Some(TransactionId::random_at(&entropy, 0)),
             user_id: None,
             challenge: vec![7; 32],
             rp_id: "example.com".into(),
@@ -258,7 +258,7 @@ mod tests {
         );
         assert_eq!(
             check(|_, transaction| {
-                transaction.newest_handshake = Some(HandshakeId::random(&Entropy::seeded(2)));
+                transaction.newest_handshake = Some(HandshakeId::random_at(&Entropy::seeded(2), 0));
             }),
             Err(Denial::HandshakeSpent)
         );
@@ -276,7 +276,7 @@ mod tests {
         let mut discoverable = handshake.clone();
         discoverable.transaction_id = None;
         let own = TransactionClaim::Id(handshake.transaction_id.clone().unwrap());
-        let other = TransactionClaim::Id(TransactionId::random(&Entropy::seeded(2)));
+        let other = TransactionClaim::Id(TransactionId::random_at(&Entropy::seeded(2), 0));
         let malformed = TransactionClaim::Malformed;
         let missing = TransactionClaim::Missing;
         for (handshake, claim, expected) in [

@@ -405,7 +405,7 @@ impl Run<'_> {
             is_id_given: record.id.is_some(),
             id: record
                 .id
-                .unwrap_or_else(|| UserId::random(&self.passkeys.platform.entropy)),
+                .unwrap_or_else(|| UserId::random_at(&self.passkeys.platform.entropy, self.now_ms)),
             external_id: record.external_id,
             status: record.status.unwrap_or(UserStatus::Pending),
             login_count: record.login_count,
@@ -430,13 +430,13 @@ impl Run<'_> {
             device_id: record
                 .device_id
                 .take()
-                .unwrap_or_else(|| DeviceId::random(entropy)),
+                .unwrap_or_else(|| DeviceId::random_at(entropy, self.now_ms)),
             new_user: record.external_id.clone().map(|external_id| NewUser {
                 is_id_given: record.user_id.is_some(),
                 id: record
                     .user_id
                     .clone()
-                    .unwrap_or_else(|| UserId::random(entropy)),
+                    .unwrap_or_else(|| UserId::random_at(entropy, self.now_ms)),
                 external_id,
                 status: UserStatus::Pending,
                 login_count: 0,

@@ -10,8 +10,9 @@
 //! where an app wants to be told of events, `deliveries` the queue to them. `import` and
 //! `export` move users and credentials in and out; `imported` is what an import
 //! leaves of a credential's past. `listing` is what lists can be asked for,
-//! `caller` who asked, `rate_limits` how often, `authenticators` how people recognize a passkey.
-//! `http` is the door, `refusal` every way to say no.
+//! `caller` who asked, `rate_limits` how often, `authenticators` how people recognize a passkey,
+//! `recent` what need not be read again for each request. `http` is the door, `refusal` every
+//! way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -40,6 +41,7 @@ mod listing;
 mod native_clients;
 mod nonces;
 mod rate_limits;
+mod recent;
 mod refusal;
 mod stored;
 mod times;
@@ -85,8 +87,9 @@ use rate_limits::Limiters;
 #[derive(Clone, Debug)]
 pub struct Passkeys {
     platform: Platform,
+    recent: Arc<recent::Recent>,
     /// Without a slash at the end.
-    public_url: Option<String>,
+    public_url: Option<Arc<str>>,
     delivery: DeliverySettings,
     /// Wakes the worker of [`Passkeys::deliver_webhooks`], which holds a clone of this.
     deliveries_queued: Arc<Notify>,
@@ -116,6 +119,7 @@ impl Passkeys {
             limiters: Arc::new(Limiters::new(&RateLimits::OFF, &platform.clock)),
             authenticators: Arc::default(),
             platform,
+            recent: Arc::default(),
             public_url: None,
             delivery: DeliverySettings::default(),
             deliveries_queued: Arc::default(),
@@ -146,7 +150,7 @@ impl Passkeys {
     /// so that the links of lists lead there. Without it they lead to
     /// `http://` and the host that the request named.
     pub fn with_public_url(mut self, public_url: &str) -> Passkeys {
-        self.public_url = Some(public_url.trim_end_matches('/').to_owned());
+        self.public_url = Some(public_url.trim_end_matches('/').into());
         self
     }
 

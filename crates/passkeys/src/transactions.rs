@@ -4,6 +4,8 @@
 //! It may be started again until it succeeds or expires; only its newest
 //! handshake can complete it.
 
+use std::sync::Arc;
+
 use platform::{Fault, Row, Tx, values};
 
 use crate::{
@@ -53,12 +55,12 @@ impl Passkeys {
     /// must be one.
     pub(crate) async fn create_register_transaction(
         &self,
-        app: App,
+        app: Arc<App>,
         external_id: ExternalId,
         display_name: DisplayName,
     ) -> Result<TransactionId, Failure> {
-        let id = TransactionId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
+        let id = TransactionId::random_at(&self.platform.entropy, now_ms);
         let stored = id.clone();
         self.platform
             .db
@@ -98,11 +100,11 @@ impl Passkeys {
     /// Permits one authentication of a user who has a device.
     pub(crate) async fn create_authenticate_transaction(
         &self,
-        app: App,
+        app: Arc<App>,
         external_id: ExternalId,
     ) -> Result<TransactionId, Failure> {
-        let id = TransactionId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
+        let id = TransactionId::random_at(&self.platform.entropy, now_ms);
         let stored = id.clone();
         self.platform
             .db

@@ -381,8 +381,8 @@ impl Passkeys {
         update: &'static str,
     ) -> Result<UserDetails, Failure> {
         let (app_id, id) = (app_id.clone(), id.clone());
-        let event_id = EventId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
+        let event_id = EventId::random_at(&self.platform.entropy, now_ms);
         let (details, queued) = self
             .platform
             .db
@@ -414,8 +414,8 @@ impl Passkeys {
     /// are worth nothing from now on. Events stay until their retention ends.
     pub async fn delete_user(&self, app_id: &AppId, id: &UserId) -> Result<(), Failure> {
         let (app_id, id) = (app_id.clone(), id.clone());
-        let event_id = EventId::random(&self.platform.entropy);
         let now_ms = self.platform.clock.now_ms();
+        let event_id = EventId::random_at(&self.platform.entropy, now_ms);
         let queued = self
             .platform
             .db

@@ -152,7 +152,7 @@ pub struct Tx(pub(crate) Connection);
 
 #[derive(Debug)]
 pub(crate) enum Connection {
-    Sqlite(rusqlite::Connection),
+    Sqlite(crate::sqlite::Session),
     Postgres(crate::postgres::Session),
 }
 
@@ -160,7 +160,7 @@ impl Tx {
     /// Runs a statement and gives the number of rows it changed.
     pub async fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, Fault> {
         match &mut self.0 {
-            Connection::Sqlite(connection) => crate::sqlite::execute(connection, sql, values),
+            Connection::Sqlite(session) => session.execute(sql, values),
             Connection::Postgres(session) => session.execute(sql, values).await,
         }
     }
@@ -173,7 +173,7 @@ impl Tx {
     /// Runs a query, or a statement with `RETURNING`, and gives all its rows.
     pub async fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, Fault> {
         match &mut self.0 {
-            Connection::Sqlite(connection) => crate::sqlite::rows(connection, sql, values),
+            Connection::Sqlite(session) => session.rows(sql, values),
             Connection::Postgres(session) => session.rows(sql, values).await,
         }
     }

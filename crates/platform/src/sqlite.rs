@@ -1,19 +1,24 @@
-//! The SQLite driver: one writer thread that shares commits, and a handful of
-//! read-only connections.
+//! The SQLite driver: one writer thread that shares commits, a handful of
+//! read-only connections, and a thread that checkpoints.
 //!
 //! A commit at `synchronous=FULL` costs a disk flush, whoever waits for it. The
-//! writer therefore takes all work that waits, runs each piece inside its own
-//! savepoint, commits once, and only then answers.
+//! writer therefore takes all work that waits, runs one piece after the other,
+//! commits once, and only then answers.
+//!
+//! How SQLite is compiled for this is in `.cargo/config.toml`; decision 6 says why.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
+    ffi::c_int,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, mpsc as blocking},
     time::Duration,
 };
 
 use rusqlite::{
     Connection as Sql, OpenFlags, ToSql,
+    hooks::Wal,
     types::{ToSqlOutput, ValueRef},
 };
 use tokio::sync::{mpsc, oneshot};
@@ -28,11 +33,17 @@ const BATCH_MAX: usize = 256;
 /// How long to wait for another process (a sub-command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CACHED_STATEMENTS: usize = 256;
+/// How many pages the write-ahead log grows by before they are copied into the
+/// database, beside the writer.
+const CHECKPOINT_PAGES: c_int = 4_000;
+/// At this length the writer waits for a checkpoint itself. Under a load without
+/// a pause nobody else can bring the log back to its start.
+const LOG_PAGES_MAX: c_int = 16_000;
 
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     path: PathBuf,
-    readers: Mutex<Vec<Sql>>,
+    readers: Mutex<Vec<Session>>,
     writer: mpsc::Sender<Box<dyn Work>>,
 }
 
@@ -42,14 +53,18 @@ impl Sqlite {
         make_private(path).map_err(|error| {
             Fault::while_doing(format!("creating the database {}", path.display()), error)
         })?;
-        let connection = Sql::open(path).map_err(opening)?;
+        let mut connection = Sql::open(path).map_err(opening)?;
         connection.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
         connection
             .pragma_update(None, "journal_mode", "wal")
             .and_then(|()| connection.pragma_update(None, "synchronous", "full"))
             .and_then(|()| connection.pragma_update(None, "foreign_keys", true))
+            // What a savepoint may have to restore is not worth a file.
+            .and_then(|()| connection.pragma_update(None, "temp_store", "memory"))
             .map_err(opening)?;
-        connection.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        let checkpointer = Sql::open(path).map_err(opening)?;
+        checkpoint_beside(&mut connection, checkpointer)?;
+        let connection = Session::new(connection);
         let (writer, work) = mpsc::channel(BATCH_MAX * 4);
         std::thread::Builder::new()
             .name("sqlite writer".into())
@@ -112,7 +127,7 @@ impl Sqlite {
         answered.await.map_err(|_| stopped())?
     }
 
-    fn open_reader(&self) -> Result<Sql, Fault> {
+    fn open_reader(&self) -> Result<Session, Fault> {
         let opening = |error| Fault::while_doing("opening a database reader", error);
         let reader = Sql::open_with_flags(
             &self.path,
@@ -120,9 +135,40 @@ impl Sqlite {
         )
         .map_err(opening)?;
         reader.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
-        reader.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        Ok(reader)
+        Ok(Session::new(reader))
     }
+}
+
+/// Has the log of `writer` checkpointed by another thread: the sync of the
+/// database's file then keeps no commit waiting.
+fn checkpoint_beside(writer: &mut Sql, checkpointer: Sql) -> Result<(), Fault> {
+    let (ask, asked) = blocking::sync_channel(1);
+    std::thread::Builder::new()
+        .name("sqlite checkpointer".into())
+        .spawn(move || {
+            while asked.recv().is_ok() {
+                // One that another process prevents is made up for by the next.
+                let _ = checkpointer.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            }
+        })
+        .map_err(|error| Fault::while_doing("starting the database checkpointer", error))?;
+    let mut next = CHECKPOINT_PAGES;
+    writer
+        .wal_hook(Some(move |log: &mut Wal, pages| {
+            if pages < CHECKPOINT_PAGES {
+                next = CHECKPOINT_PAGES;
+            }
+            if pages >= LOG_PAGES_MAX {
+                // The commit itself has happened, so a failure here is not its failure.
+                let _ = log.checkpoint();
+            } else if pages >= next {
+                next = pages + CHECKPOINT_PAGES;
+                // One that is under way or asked for already is enough.
+                let _ = ask.try_send(());
+            }
+            Ok(())
+        }))
+        .map_err(|error| Fault::while_doing("watching the database log", error))
 }
 
 /// Creates a missing file so that only its owner can read it; SQLite gives the
@@ -179,8 +225,8 @@ where
     }
 }
 
-fn write_until_closed(connection: Sql, mut work: mpsc::Receiver<Box<dyn Work>>) {
-    let mut tx = Tx(Connection::Sqlite(connection));
+fn write_until_closed(session: Session, mut work: mpsc::Receiver<Box<dyn Work>>) {
+    let mut tx = Tx(Connection::Sqlite(session));
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while work.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
         let committed = commit_together(&mut tx, &mut batch)
@@ -192,21 +238,10 @@ fn write_until_closed(connection: Sql, mut work: mpsc::Receiver<Box<dyn Work>>) 
 }
 
 fn commit_together(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
-    let control = |tx: &Tx, sql| match &tx.0 {
-        Connection::Sqlite(connection) => connection.execute_batch(sql),
-        Connection::Postgres(_) => Ok(()),
-    };
-    control(tx, "BEGIN IMMEDIATE")?;
-    let committed = (|| {
-        for piece in batch {
-            control(tx, "SAVEPOINT piece")?;
-            if !piece.run(tx) {
-                control(tx, "ROLLBACK TO piece")?;
-            }
-            control(tx, "RELEASE piece")?;
-        }
-        control(tx, "COMMIT")
-    })();
+    let committed = commit_if_all_stay(tx, batch).and_then(|all_stay| match all_stay {
+        true => Ok(()),
+        false => commit_those_that_stay(tx, batch),
+    });
     if committed.is_err() {
         // The transaction may be gone already; then this says so and changes nothing.
         let _ = control(tx, "ROLLBACK");
@@ -214,79 +249,160 @@ fn commit_together(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> rusqlite::Result
     committed
 }
 
-pub(crate) fn execute(connection: &Sql, sql: &'static str, values: &[Value]) -> Result<u64, Fault> {
-    run(connection, sql, values, |statement| {
-        statement.raw_execute().map(|count| count as u64)
-    })
+/// Commits the whole batch; false, and nothing is committed, when there is
+/// something to undo. Without savepoints, which cost more than many a piece:
+/// SQLite keeps a copy of each page that is changed after one.
+fn commit_if_all_stay(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> rusqlite::Result<bool> {
+    control(tx, "BEGIN IMMEDIATE")?;
+    let is_alone = batch.len() == 1;
+    for piece in batch {
+        let before = rows_changed(tx);
+        if !piece.run(tx) && (is_alone || rows_changed(tx) != before) {
+            control(tx, "ROLLBACK")?;
+            // What a lone piece has decided stands: nothing of it was to stay.
+            return Ok(is_alone);
+        }
+    }
+    control(tx, "COMMIT")?;
+    Ok(true)
 }
 
-pub(crate) fn rows(
-    connection: &Sql,
-    sql: &'static str,
-    values: &[Value],
-) -> Result<Vec<Row>, Fault> {
-    run(connection, sql, values, |statement| {
-        let columns: Arc<[String]> = statement.column_names().map(str::to_owned).collect();
-        let mut found = Vec::new();
-        let mut rows = statement.raw_query();
-        while let Some(row) = rows.next()? {
-            let values = (0..columns.len())
-                .map(|position| {
-                    Ok(match row.get_ref(position)? {
-                        ValueRef::Null => Value::Null,
-                        ValueRef::Integer(value) => Value::Int(value),
-                        ValueRef::Text(text) => {
-                            Value::Text(String::from_utf8_lossy(text).into_owned())
-                        }
-                        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
-                        ValueRef::Real(_) => {
-                            return Err(rusqlite::Error::InvalidColumnType(
-                                position,
-                                columns[position].clone(),
-                                rusqlite::types::Type::Real,
-                            ));
-                        }
+/// Runs the batch again, each piece inside a savepoint, so that one that is
+/// undone does not undo its neighbors.
+fn commit_those_that_stay(tx: &mut Tx, batch: &mut [Box<dyn Work>]) -> rusqlite::Result<()> {
+    control(tx, "BEGIN IMMEDIATE")?;
+    for piece in batch {
+        control(tx, "SAVEPOINT piece")?;
+        if !piece.run(tx) {
+            control(tx, "ROLLBACK TO piece")?;
+        }
+        control(tx, "RELEASE piece")?;
+    }
+    control(tx, "COMMIT")
+}
+
+fn control(tx: &Tx, sql: &'static str) -> rusqlite::Result<()> {
+    match &tx.0 {
+        Connection::Sqlite(session) => session.sql.prepare_cached(sql)?.raw_execute().map(drop),
+        Connection::Postgres(_) => Ok(()),
+    }
+}
+
+/// How many rows all statements so far have inserted, updated and deleted.
+fn rows_changed(tx: &Tx) -> u64 {
+    match &tx.0 {
+        Connection::Sqlite(session) => session.sql.total_changes(),
+        Connection::Postgres(_) => 0,
+    }
+}
+
+/// A connection, and what is known about the statements it has run.
+#[derive(Debug)]
+pub(crate) struct Session {
+    sql: Sql,
+    /// By address and length of the statement's text, which is static.
+    shapes: HashMap<(usize, usize), Shape>,
+}
+
+/// How the values and columns of a statement are arranged.
+#[derive(Debug)]
+struct Shape {
+    /// Where SQLite has `$1`, `$2` …: it numbers them by first appearance, PostgreSQL by n.
+    positions: Box<[usize]>,
+    columns: Arc<[String]>,
+}
+
+impl Session {
+    fn new(sql: Sql) -> Session {
+        sql.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
+        Session {
+            sql,
+            shapes: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, Fault> {
+        self.run(sql, values, |statement, _| {
+            statement.raw_execute().map(|count| count as u64)
+        })
+    }
+
+    pub(crate) fn rows(&mut self, sql: &'static str, values: &[Value]) -> Result<Vec<Row>, Fault> {
+        self.run(sql, values, |statement, columns| {
+            let mut found = Vec::new();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                let values = (0..columns.len())
+                    .map(|position| {
+                        Ok(match row.get_ref(position)? {
+                            ValueRef::Null => Value::Null,
+                            ValueRef::Integer(value) => Value::Int(value),
+                            ValueRef::Text(text) => {
+                                Value::Text(String::from_utf8_lossy(text).into_owned())
+                            }
+                            ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+                            ValueRef::Real(_) => {
+                                return Err(rusqlite::Error::InvalidColumnType(
+                                    position,
+                                    columns[position].clone(),
+                                    rusqlite::types::Type::Real,
+                                ));
+                            }
+                        })
                     })
-                })
-                .collect::<rusqlite::Result<_>>()?;
-            found.push(Row {
-                columns: Arc::clone(&columns),
-                values,
-            });
-        }
-        Ok(found)
-    })
+                    .collect::<rusqlite::Result<_>>()?;
+                found.push(Row {
+                    columns: Arc::clone(columns),
+                    values,
+                });
+            }
+            Ok(found)
+        })
+    }
+
+    fn run<T>(
+        &mut self,
+        sql: &'static str,
+        values: &[Value],
+        step: impl FnOnce(&mut rusqlite::Statement<'_>, &Arc<[String]>) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        (|| {
+            let mut statement = self.sql.prepare_cached(sql)?;
+            let key = (sql.as_ptr().addr(), sql.len());
+            let shape = match self.shapes.entry(key) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(Shape::of(&statement)?),
+            };
+            if shape.positions.len() != values.len() {
+                return Err(rusqlite::Error::InvalidParameterCount(
+                    values.len(),
+                    shape.positions.len(),
+                ));
+            }
+            for (&position, value) in shape.positions.iter().zip(values) {
+                statement.raw_bind_parameter(position, value)?;
+            }
+            step(&mut statement, &shape.columns)
+        })()
+        .map_err(|error| Fault::while_doing(format!("running {sql:?}"), error))
+    }
 }
 
-fn run<T>(
-    connection: &Sql,
-    sql: &'static str,
-    values: &[Value],
-    step: impl FnOnce(&mut rusqlite::Statement<'_>) -> rusqlite::Result<T>,
-) -> Result<T, Fault> {
-    (|| {
-        let mut statement = connection.prepare_cached(sql)?;
-        for (index, value) in values.iter().enumerate() {
-            // SQLite numbers `$n` by first appearance, PostgreSQL by n: bind by name.
-            match statement.parameter_index(&format!("${}", index + 1))? {
-                Some(position) => statement.raw_bind_parameter(position, value)?,
-                None => {
-                    return Err(rusqlite::Error::InvalidParameterName(format!(
-                        "${}",
-                        index + 1
-                    )));
-                }
-            }
-        }
-        if statement.parameter_count() != values.len() {
-            return Err(rusqlite::Error::InvalidParameterCount(
-                values.len(),
-                statement.parameter_count(),
-            ));
-        }
-        step(&mut statement)
-    })()
-    .map_err(|error| Fault::while_doing(format!("running {sql:?}"), error))
+impl Shape {
+    fn of(statement: &rusqlite::Statement<'_>) -> rusqlite::Result<Shape> {
+        let positions = (1..=statement.parameter_count())
+            .map(|number| {
+                let name = format!("${number}");
+                statement
+                    .parameter_index(&name)?
+                    .ok_or(rusqlite::Error::InvalidParameterName(name))
+            })
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Shape {
+            positions,
+            columns: statement.column_names().map(str::to_owned).collect(),
+        })
+    }
 }
 
 impl ToSql for Value {

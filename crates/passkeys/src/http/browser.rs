@@ -4,6 +4,7 @@
 use std::{
     convert::Infallible,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 use axum::{
@@ -69,7 +70,7 @@ pub(super) async fn admit(
     // A path that cannot be decoded names no app.
     let app_id = path.ok().and_then(|Path(text)| AppId::parse(&text));
     let app = match app_id {
-        Some(app_id) => passkeys.find_app(&app_id).await,
+        Some(app_id) => passkeys.find_app_recently(&app_id).await,
         None => Ok(None),
     };
     let app = match app {
@@ -108,9 +109,9 @@ pub(super) async fn admit(
 fn let_through(
     passkeys: &Passkeys,
     address: Option<IpAddr>,
-    app: Option<App>,
+    app: Option<Arc<App>>,
     is_allowed: bool,
-) -> Result<App, Refusal> {
+) -> Result<Arc<App>, Refusal> {
     passkeys.limiters.check_address(address)?;
     let app = app.ok_or(Refusal::AppNotFound)?;
     if !is_allowed {
@@ -123,7 +124,7 @@ fn let_through(
 /// `POST …/register/transactions/webauthn/start` (section c.2).
 pub(super) async fn start_registration(
     State(passkeys): State<Passkeys>,
-    Extension(app): Extension<App>,
+    Extension(app): Extension<Arc<App>>,
     caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
@@ -153,7 +154,7 @@ pub(super) async fn start_registration(
 /// `POST …/register/transactions/webauthn/finish` (section c.3).
 pub(super) async fn finish_registration(
     State(passkeys): State<Passkeys>,
-    Extension(app): Extension<App>,
+    Extension(app): Extension<Arc<App>>,
     caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
@@ -172,7 +173,7 @@ pub(super) async fn finish_registration(
 /// `POST …/authenticate/transactions/webauthn/start` (section c.4).
 pub(super) async fn start_authentication(
     State(passkeys): State<Passkeys>,
-    Extension(app): Extension<App>,
+    Extension(app): Extension<Arc<App>>,
     caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {
@@ -189,7 +190,7 @@ pub(super) async fn start_authentication(
 /// `POST …/authenticate/transactions/webauthn/finish` (section c.5).
 pub(super) async fn finish_authentication(
     State(passkeys): State<Passkeys>,
-    Extension(app): Extension<App>,
+    Extension(app): Extension<Arc<App>>,
     caller: Caller,
     body: Object,
 ) -> Result<Response, Failure> {

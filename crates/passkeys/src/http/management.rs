@@ -3,6 +3,8 @@
 //! No CORS header here, so that an API key that ended up in a browser fails
 //! early (section c.9).
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{FromRequestParts, Path, State, rejection::PathRejection},
@@ -20,7 +22,7 @@ use crate::{
 
 /// The app of the path, whose API key came with the request. A handler that asks
 /// for it has checked the key before anything else, the body included.
-pub(super) struct Authorized(pub(super) App);
+pub(super) struct Authorized(pub(super) Arc<App>);
 
 impl FromRequestParts<Passkeys> for Authorized {
     type Rejection = Failure;

@@ -21,10 +21,14 @@ impl FromRequestParts<Passkeys> for Query {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, passkeys: &Passkeys) -> Result<Query, Failure> {
-        let origin = passkeys.public_url.clone().unwrap_or_else(|| {
-            let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-            format!("http://{}", named.unwrap_or("localhost"))
-        });
+        let named = || {
+            let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+            format!("http://{}", host.unwrap_or("localhost"))
+        };
+        let origin = passkeys
+            .public_url
+            .as_deref()
+            .map_or_else(named, str::to_owned);
         Ok(Query {
             pairs: pairs(parts.uri.query().unwrap_or_default())?,
             url: format!("{origin}{}", parts.uri.path()),
