@@ -39,21 +39,19 @@ database.exec(`
 const insertTransaction = database.prepare('INSERT INTO transactions VALUES (?, ?, ?, NULL)');
 const findTransaction = database.prepare('SELECT * FROM transactions WHERE id = ?');
 const setChallenge = database.prepare('UPDATE transactions SET challenge = ? WHERE id = ?');
-const takeTransaction = database.prepare('DELETE FROM transactions WHERE id = ? RETURNING *');
+const takeTransaction = database.prepare('DELETE FROM transactions WHERE id = ? RETURNING id');
 const listDevices = database.prepare('SELECT credential_id, transports FROM devices WHERE external_id = ?');
 const findDevice = database.prepare('SELECT * FROM devices WHERE credential_id = ? AND external_id = ?');
 const insertDevice = database.prepare('INSERT INTO devices VALUES (?, ?, ?, ?, ?)');
 const countLogin = database.prepare('UPDATE devices SET counter = ? WHERE credential_id = ?');
 const insertNonce = database.prepare('INSERT INTO nonces VALUES (?, ?)');
 const takeNonce = database.prepare('DELETE FROM nonces WHERE nonce = ? RETURNING external_id');
-// One commit for what a finish stores.
-const storeDevice = database.transaction((device, nonce, externalId) => {
-  insertDevice.run(...device);
-  insertNonce.run(nonce, externalId);
-});
-const storeLogin = database.transaction((counter, id, nonce, externalId) => {
-  countLogin.run(counter, id);
-  insertNonce.run(nonce, externalId);
+// One commit for all that a finish stores; of two at once, one finds the transaction gone.
+const store = database.transaction((transaction, nonce, statement, values) => {
+  known(takeTransaction.get(transaction.id));
+  if (!statement) return;
+  statement.run(...values);
+  insertNonce.run(nonce, transaction.external_id);
 });
 
 class Refused extends Error {
@@ -123,29 +121,35 @@ function descriptor(device) {
 }
 
 async function finishRegistration(body) {
-  const { external_id, challenge } = known(takeTransaction.get(body.transaction_id));
+  const transaction = known(findTransaction.get(body.transaction_id));
   const { verified, registrationInfo } = await verifyRegistrationResponse({
     response: body.handshake_response,
-    expectedChallenge: challenge,
+    expectedChallenge: transaction.challenge,
     expectedOrigin: origin,
     expectedRPID: rpID,
     requireUserVerification: false,
   });
-  if (!verified) throw new Refused(401, 'webauthn_login_failed');
+  if (!verified) return refuse(transaction);
   const { id, publicKey, counter } = registrationInfo.credential;
   const transports = JSON.stringify(body.handshake_response.transports ?? []);
   const nonce = random();
-  storeDevice([id, external_id, Buffer.from(publicKey), counter, transports], nonce, external_id);
+  store(transaction, nonce, insertDevice, [
+    id,
+    transaction.external_id,
+    Buffer.from(publicKey),
+    counter,
+    transports,
+  ]);
   return { nonce };
 }
 
 async function finishAuthentication(body) {
-  const { external_id, challenge } = known(takeTransaction.get(body.transaction_id));
-  const device = findDevice.get(body.handshake_response.id, external_id);
-  if (!device) throw new Refused(401, 'webauthn_login_failed');
+  const transaction = known(findTransaction.get(body.transaction_id));
+  const device = findDevice.get(body.handshake_response.id, transaction.external_id);
+  if (!device) return refuse(transaction);
   const { verified, authenticationInfo } = await verifyAuthenticationResponse({
     response: body.handshake_response,
-    expectedChallenge: challenge,
+    expectedChallenge: transaction.challenge,
     expectedOrigin: origin,
     expectedRPID: rpID,
     requireUserVerification: false,
@@ -156,10 +160,15 @@ async function finishAuthentication(body) {
       transports: JSON.parse(device.transports),
     },
   });
-  if (!verified) throw new Refused(401, 'webauthn_login_failed');
+  if (!verified) return refuse(transaction);
   const nonce = random();
-  storeLogin(authenticationInfo.newCounter, device.credential_id, nonce, external_id);
+  store(transaction, nonce, countLogin, [authenticationInfo.newCounter, device.credential_id]);
   return { nonce };
+}
+
+function refuse(transaction) {
+  store(transaction);
+  throw new Refused(401, 'webauthn_login_failed');
 }
 
 function verifyNonce(body, request) {

@@ -35,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("sdks/rust", &[]),
     ("triggers", &["claviger-flex"]),
     ("example/server", &["claviger-flex"]),
+    ("benches", &["webauthn"]),
     ("xtask", &[]),
 ];
 
@@ -78,8 +79,16 @@ fn every_crate_has_its_arrows_listed() {
         .expect("the crates")
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    folders
-        .extend(["sdks/rust", "triggers", "example/server", "xtask"].map(|path| root.join(path)));
+    folders.extend(
+        [
+            "sdks/rust",
+            "triggers",
+            "example/server",
+            "benches",
+            "xtask",
+        ]
+        .map(|path| root.join(path)),
+    );
     for folder in folders {
         let name = folder
             .strip_prefix(&root)

@@ -1,5 +1,6 @@
 //! The project's chores, each one command: `cargo xtask --help`.
 
+mod bench;
 mod demo;
 mod fuzz;
 mod refresh;
@@ -22,6 +23,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Measure against floors and peers: `cargo xtask bench passkeys`
+    Bench(bench::Bench),
     /// Run the guide: Claviger, the example server and the example web app, wired together
     Demo(demo::Demo),
     /// Run the fuzzers; needs nightly Rust and cargo-fuzz
@@ -53,6 +56,7 @@ async fn main() -> ExitCode {
 async fn run(chore: Chore) -> anyhow::Result<()> {
     std::env::set_current_dir(run::root())?;
     match chore {
+        Chore::Bench(bench) => bench::run_all(&bench),
         Chore::Demo(demo) => demo::run(demo).await,
         Chore::Fuzz(fuzz) => fuzz::run_all(&fuzz),
         Chore::Refresh(what) => refresh::refresh(&what),

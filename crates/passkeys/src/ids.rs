@@ -57,7 +57,7 @@ macro_rules! ids {
 
 /// Ids of which many are made. They begin with the time, so that those of one
 /// moment are neighbors in every index: a commit then writes one page for all
-/// of them instead of one for each (decision 6).
+/// of them instead of one for each (decision 7).
 macro_rules! ids_by_time {
     ($($(#[$doc:meta])* $name:ident;)*) => {
         id_types! { $($(#[$doc])* $name;)* }

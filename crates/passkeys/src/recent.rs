@@ -138,6 +138,8 @@ mod tests {
             additional_auth_origins: Vec::new(),
             rp_id: "example.com".into(),
             settings: AppSettings::default(),
+            native_clients: Vec::new(),
+            revision: 0,
             created_at_ms: 0,
             updated_at_ms: 0,
         })

@@ -5,7 +5,7 @@
 //! writer therefore takes all work that waits, runs one piece after the other,
 //! commits once, and only then answers.
 //!
-//! How SQLite is compiled for this is in `.cargo/config.toml`; decision 6 says why.
+//! How SQLite is compiled for this is in `.cargo/config.toml`; decision 7 says why.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
