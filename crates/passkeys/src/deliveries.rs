@@ -18,10 +18,11 @@ use std::time::Duration;
 use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+use utoipa::ToSchema;
 
 use crate::{
     AppId, EventId, Failure, Passkeys, Refusal, WebhookId,
-    events::{self, info::info},
+    events::{self, info::EventInfo},
     listing::{Paging, TextFilter},
     stored,
     times::time,
@@ -57,7 +58,7 @@ pub struct Delivery {
 }
 
 /// How far a delivery got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
     /// To be sent, or sent again.
@@ -70,7 +71,7 @@ pub enum DeliveryState {
 
 /// Why an attempt failed. Coarse on purpose: whoever may create a webhook learns
 /// nothing about the server's own network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryError {
     /// The URL leads to where messages must not be sent; nothing was sent.
@@ -185,7 +186,7 @@ pub(crate) async fn queue(
     let payload = json!({
         "type": event_type,
         "timestamp": time(now_ms)?,
-        "data": info(&event)?,
+        "data": EventInfo::new(&event)?,
     })
     .to_string();
     for webhook_id in &subscribed {

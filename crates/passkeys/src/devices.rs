@@ -3,6 +3,7 @@
 
 use platform::{Fault, Row, Tx, values};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use webauthn::{
     Algorithm, Authentication, AuthenticatorAttachment, Credential, CredentialDescriptor,
     user_handle_matches,
@@ -45,7 +46,7 @@ pub struct Device {
 }
 
 /// What people call the kind of a device (passkey-flex section b.8).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeviceType {
     /// Synced between devices of its user.

@@ -11,6 +11,7 @@ pub(crate) mod info;
 
 use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     AppId, DeviceId, EventId, Passkeys, Refusal, UserId,
@@ -60,7 +61,7 @@ pub struct Event {
 
 /// What an event is about: a ceremony, or what a customer did (passkey-flex
 /// section b.7, where further types are ours to name).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventType {
     /// A registration.

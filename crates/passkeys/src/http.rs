@@ -1,4 +1,6 @@
-//! The Passkey Flex service over HTTP: its routes, all on one screen.
+//! The Passkey Flex service over HTTP: its routes, all on one screen. The paths
+//! stand on the handlers, in `#[utoipa::path]`, from which the OpenAPI document
+//! is made as well, so a route that the document lacks does not compile.
 //!
 //! Every path (but one that deletes) exists with and without a trailing slash, and none redirects,
 //! because clients differ in what they do with a redirected POST (passkey-flex
@@ -14,20 +16,17 @@ mod error;
 pub(crate) mod fuzzing;
 mod management;
 mod native_clients;
+mod openapi;
 mod pictures;
 mod query;
+mod requests;
 mod webhooks;
 mod wire;
 
-use axum::{
-    Router,
-    extract::State,
-    middleware::from_fn_with_state,
-    response::Response,
-    routing::{MethodRouter, any, delete, get, patch, post},
-};
+use axum::{Extension, Router, middleware::from_fn_with_state, response::Response, routing::any};
+use utoipa_axum::{router::UtoipaMethodRouter, routes};
 
-use crate::{Passkeys, association::AssociationFile};
+use crate::Passkeys;
 
 impl Passkeys {
     /// The routes of the service, to be merged into the program's.
@@ -35,160 +34,95 @@ impl Passkeys {
     /// Bodies are read up to 128 KiB here; a limit of the program should lie
     /// above that, so that this contract's error answers.
     pub fn router(&self) -> Router {
-        let management = routes([
-            (
-                "/v1/apps/{app_id}/transactions/register",
-                post(management::create_register_transaction),
+        let mut surface = Surface::default();
+        let management = surface.routes([
+            routes!(management::create_register_transaction),
+            routes!(management::create_authenticate_transaction),
+            routes!(management::verify_nonce),
+            routes!(apps::get_app, apps::update_app),
+            routes!(
+                native_clients::list_native_clients,
+                native_clients::create_native_client
             ),
-            (
-                "/v1/apps/{app_id}/transactions/authenticate",
-                post(management::create_authenticate_transaction),
+            routes!(
+                native_clients::get_native_client,
+                native_clients::delete_native_client
             ),
-            (
-                "/v1/apps/{app_id}/authenticate/verify",
-                post(management::verify_nonce),
-            ),
-            (
-                "/v1/apps/{app_id}",
-                get(apps::get_app).patch(apps::update_app),
-            ),
-            (
-                "/v1/apps/{app_id}/native-clients",
-                get(native_clients::list_native_clients).post(native_clients::create_native_client),
-            ),
-            (
-                "/v1/apps/{app_id}/native-clients/{native_client_id}",
-                get(native_clients::get_native_client).delete(native_clients::delete_native_client),
-            ),
-            ("/v1/apps/{app_id}/users", get(management::list_users)),
-            (
-                "/v1/apps/{app_id}/users/{user_id}",
-                get(management::get_user),
-            ),
-            (
-                "/v1/apps/{app_id}/users/{user_id}/activate",
-                patch(management::activate_user),
-            ),
-            (
-                "/v1/apps/{app_id}/users/{user_id}/deactivate",
-                patch(management::deactivate_user),
-            ),
-            (
-                "/v1/apps/{app_id}/users/{user_id}/devices",
-                get(management::list_devices),
-            ),
-            (
-                "/v1/apps/{app_id}/users/{user_id}/devices/{device_id}",
-                delete(management::revoke_device),
-            ),
-            ("/v1/apps/{app_id}/events", get(management::list_events)),
-            (
-                "/v1/apps/{app_id}/events/{event_id}",
-                get(management::get_event),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks",
-                get(webhooks::list).post(webhooks::create),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks/{webhook_id}",
-                get(webhooks::get)
-                    .patch(webhooks::update)
-                    .delete(webhooks::delete),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks/{webhook_id}/rotate-secret",
-                post(webhooks::rotate_secret),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries",
-                get(webhooks::list_deliveries),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries/{delivery_id}",
-                get(webhooks::get_delivery),
-            ),
-            (
-                "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
-                post(webhooks::redeliver),
-            ),
-        ])
+            routes!(management::list_users),
+            routes!(management::get_user),
+            routes!(management::activate_user),
+            routes!(management::deactivate_user),
+            routes!(management::list_devices),
+            routes!(management::revoke_device),
+            routes!(management::list_events),
+            routes!(management::get_event),
+            routes!(webhooks::list, webhooks::create),
+            routes!(webhooks::get, webhooks::update, webhooks::delete),
+            routes!(webhooks::rotate_secret),
+            routes!(webhooks::list_deliveries),
+            routes!(webhooks::get_delivery),
+            routes!(webhooks::redeliver),
+        ]);
         // Without the trailing slash only: a client that is told to revoke the device ".." asks to
         // delete ".../users/{user_id}/" after it has shortened the path.
-        .route(
-            "/v1/apps/{app_id}/users/{user_id}",
-            delete(management::delete_user),
-        );
-        let browser = routes([
-            (
-                "/v1/apps/{app_id}/register/transactions/webauthn/start",
-                post(browser::start_registration),
-            ),
-            (
-                "/v1/apps/{app_id}/register/transactions/webauthn/finish",
-                post(browser::finish_registration),
-            ),
-            (
-                "/v1/apps/{app_id}/authenticate/transactions/webauthn/start",
-                post(browser::start_authentication),
-            ),
-            (
-                "/v1/apps/{app_id}/authenticate/transactions/webauthn/finish",
-                post(browser::finish_authentication),
-            ),
-        ])
-        .layer(from_fn_with_state(self.clone(), browser::admit));
-        let pictures = routes([
-            (
-                "/v1/authenticators/{aaguid}/icon-light.svg",
-                get(pictures::light),
-            ),
-            (
-                "/v1/authenticators/{aaguid}/icon-dark.svg",
-                get(pictures::dark),
-            ),
-        ]);
+        let deletion = surface.route_without_slash(routes!(management::delete_user));
+        let browser = surface
+            .routes([
+                routes!(browser::start_registration),
+                routes!(browser::finish_registration),
+                routes!(browser::start_authentication),
+                routes!(browser::finish_authentication),
+            ])
+            .layer(from_fn_with_state(self.clone(), browser::admit));
+        let association = surface.routes(association::files());
+        let pictures = surface.routes([routes!(pictures::light), routes!(pictures::dark)]);
+        let document = surface.routes([routes!(openapi::get_document)]);
+        let document = document.layer(Extension(surface.document(self.public_url.as_deref())));
         let rest = Router::new()
             .route("/v1", any(not_found))
             .route("/v1/", any(not_found))
             .route("/v1/{*path}", any(not_found));
         management
+            .merge(deletion)
             .merge(browser)
-            .merge(association_files())
+            .merge(association)
             .merge(pictures)
+            .merge(document)
             .merge(rest)
             .with_state(self.clone())
     }
 }
 
-/// Every file of a domain, for each app and for the host of this server.
-fn association_files() -> Router<Passkeys> {
-    AssociationFile::ALL
-        .into_iter()
-        .fold(Router::new(), |router, file| {
-            let name = file.name();
-            let of_app = get(move |State(passkeys): State<Passkeys>, path| async move {
-                association::of_app(&passkeys, path, file).await
-            });
-            let of_public_host = get(move |State(passkeys): State<Passkeys>| async move {
-                association::of_public_host(&passkeys, file).await
-            });
-            router.merge(routes([
-                (&*format!("/v1/apps/{{app_id}}/.well-known/{name}"), of_app),
-                (&*format!("/.well-known/{name}"), of_public_host),
-            ]))
-        })
-}
+/// Turns handlers into routes, and collects what they say of themselves.
+#[derive(Default)]
+struct Surface(openapi::Collected);
 
-fn routes<const N: usize>(routes: [(&str, MethodRouter<Passkeys>); N]) -> Router<Passkeys> {
-    routes
-        .into_iter()
-        .fold(Router::new(), |router, (path, methods)| {
-            let methods = methods.fallback(method_not_allowed);
-            router
-                .route(path, methods.clone())
-                .route(&format!("{path}/"), methods)
-        })
+impl Surface {
+    fn routes<const N: usize>(
+        &mut self,
+        rows: [UtoipaMethodRouter<Passkeys>; N],
+    ) -> Router<Passkeys> {
+        rows.into_iter()
+            .fold(Router::new(), |router, (schemas, paths, methods)| {
+                let path = self.0.add(schemas, paths);
+                let methods = methods.fallback(method_not_allowed);
+                router
+                    .route(&path, methods.clone())
+                    .route(&format!("{path}/"), methods)
+            })
+    }
+
+    /// A further method of a path that [`Surface::routes`] has.
+    fn route_without_slash(
+        &mut self,
+        (schemas, paths, methods): UtoipaMethodRouter<Passkeys>,
+    ) -> Router<Passkeys> {
+        Router::new().route(&self.0.add(schemas, paths), methods)
+    }
+
+    fn document(self, public_url: Option<&str>) -> openapi::Document {
+        self.0.into_document(public_url)
+    }
 }
 
 async fn not_found() -> Response {

@@ -5,13 +5,14 @@ use std::fmt;
 
 use platform::{Entropy, Value, db::FromValue};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 const LENGTH: usize = 24;
 
 macro_rules! id_types {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    ($($(#[$attribute:meta])* $name:ident;)*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+        $(#[$attribute])*
         #[serde(transparent)]
         pub struct $name(String);
 
@@ -44,8 +45,8 @@ macro_rules! id_types {
 
 /// Ids that are drawn at random.
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        id_types! { $($(#[$doc])* $name;)* }
+    ($($(#[$attribute:meta])* $name:ident;)*) => {
+        id_types! { $($(#[$attribute])* $name;)* }
         $(impl $name {
             /// A fresh id.
             pub(crate) fn random(entropy: &Entropy) -> $name {
@@ -59,8 +60,8 @@ macro_rules! ids {
 /// moment are neighbors in every index: a commit then writes one page for all
 /// of them instead of one for each (decision 7).
 macro_rules! ids_by_time {
-    ($($(#[$doc:meta])* $name:ident;)*) => {
-        id_types! { $($(#[$doc])* $name;)* }
+    ($($(#[$attribute:meta])* $name:ident;)*) => {
+        id_types! { $($(#[$attribute])* $name;)* }
         $(impl $name {
             /// A fresh id. Its 17 random characters have 101 bits.
             pub(crate) fn random_at(entropy: &Entropy, now_ms: i64) -> $name {
@@ -104,25 +105,34 @@ macro_rules! ids_from_outside {
 
 ids! {
     /// Public identifier of an app; part of every path.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     AppId;
     /// Identifies an API key to people; not part of the secret.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     ApiKeyId;
     /// Identifies a native client of an app.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     NativeClientId;
     /// Identifies a webhook.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     WebhookId;
 }
 
 ids_by_time! {
     /// Our own id of a user, also the content of the user handle.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00]+$")]
     UserId;
     /// Id of a device; distinct from its credential id.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\x00]+$")]
     DeviceId;
     /// Names a transaction, and is the authority to run its ceremony.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     TransactionId;
     /// Names one run of a ceremony.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     HandshakeId;
     /// Identifies an event, and its delivery to a webhook.
+    #[schema(pattern = "^[A-Za-z0-9]{24}$")]
     EventId;
 }
 

@@ -7,6 +7,7 @@ use std::{fmt, str::FromStr};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{AppId, Failure, NativeClientId, Passkeys, Refusal, app_settings::without_repeats};
 
@@ -23,29 +24,40 @@ pub struct NativeClient {
 }
 
 /// A native app, as its platform knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "platform", rename_all = "lowercase")]
 pub enum NativeSoftware {
     /// For Android.
     Android {
         /// Its name in the store, such as `com.example.app`.
+        #[schema(
+            max_length = 255,
+            pattern = r"^[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z][A-Za-z0-9_]*)+$"
+        )]
         package_name: String,
         /// Of the certificates it is signed with, 1 to 16.
+        #[schema(min_items = 1, max_items = 16)]
         sha256_cert_fingerprints: Vec<Fingerprint>,
     },
     /// For Apple's platforms.
     Apple {
         /// The App ID prefix: 10 capital letters and digits.
+        #[schema(pattern = "^[A-Z0-9]{10}$")]
         team_id: String,
         /// Such as `com.example.app`.
+        #[schema(max_length = 255, pattern = r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$")]
         bundle_id: String,
     },
 }
 
 /// The SHA-256 of a signing certificate. Written `AA:BB:…`; read in that form or
 /// as plain hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schema(
+    value_type = String,
+    pattern = "^([0-9A-Fa-f]{64}|([0-9A-Fa-f]{2}:){31}[0-9A-Fa-f]{2})$"
+)]
 pub struct Fingerprint([u8; 32]);
 
 /// The text is no SHA-256 fingerprint.

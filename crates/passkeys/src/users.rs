@@ -3,6 +3,7 @@
 
 use platform::{Fault, Row, Tx, Value, values};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     AppId, Device, Event, EventId, EventType, Failure, Passkeys, Refusal, UserId,
@@ -97,7 +98,7 @@ pub struct UserPage {
 }
 
 /// Where a user is in its life (passkey-flex section a.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UserStatus {
     /// Created by the start of a registration; no passkey was stored yet.

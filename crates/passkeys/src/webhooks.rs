@@ -9,6 +9,7 @@ pub(crate) mod signature;
 use platform::{Fault, Row, Tx, values};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use self::signature::SigningKey;
 use crate::{AppId, EventType, Failure, Passkeys, Refusal, WebhookId, stored};
@@ -65,7 +66,7 @@ pub struct WebhookWithSecret {
 }
 
 /// What a message is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub enum WebhookEventType {
     /// A registration verified; the user has a new device.
     #[serde(rename = "passkey.registered")]

@@ -5,32 +5,55 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use serde_json::json;
 use uuid::Uuid;
 use webauthn::{AttestationConveyance, CounterPolicy, UserVerification};
 
-use super::{body::Object, management::Authorized, wire};
+use super::{
+    body::Object,
+    management::Authorized,
+    openapi::{MANAGEMENT, refusals},
+    requests::ChangedApp,
+    wire::{AppAnswer, AppInfo},
+};
 use crate::{
     App, AppChanges, Failure, Passkeys, Refusal, SettingsChanges, TrustCertificate, algorithm_named,
 };
 
-/// `GET /v1/apps/{app_id}` (section b.10).
+/// Get the app
+///
+/// In the shape that SDKs of before 1.0 need, with its settings (section b.10).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "The app.", body = AppAnswer)),
+)]
 pub(super) async fn get_app(Authorized(app): Authorized) -> Result<Response, Failure> {
-    app_answer(&app)
+    app_answer(app)
 }
 
-/// `PATCH /v1/apps/{app_id}` (section b.9): the members that are there change,
-/// all of them or none.
+/// Change the app
+///
+/// The members that are there change, all of them or none (section b.9).
+#[utoipa::path(
+    patch, path = "/v1/apps/{app_id}", tag = MANAGEMENT,
+    request_body = ChangedApp,
+    responses((status = 200, description = "The app, as it is now.", body = AppAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::RpIdInUse {
+        devices: 3,
+        old: "example.com".into(),
+        new: "example.net".into(),
+    }])))),
+)]
 pub(super) async fn update_app(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
     body: Object,
 ) -> Result<Response, Failure> {
-    app_answer(&passkeys.update_app(&app.id, changes(&body)?).await?)
+    app_answer(passkeys.update_app(&app.id, changes(&body)?).await?)
 }
 
-fn app_answer(app: &App) -> Result<Response, Failure> {
-    Ok(Json(json!({"app": wire::app(app)?})).into_response())
+fn app_answer(app: App) -> Result<Response, Failure> {
+    let app = AppInfo::new(app)?;
+    Ok(Json(AppAnswer { app }).into_response())
 }
 
 fn changes(body: &Object) -> Result<AppChanges, Refusal> {

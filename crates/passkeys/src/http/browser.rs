@@ -22,15 +22,19 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
+use serde_json::Value;
 use webauthn::{AuthenticationResponse, AuthenticatorAttachment, Denial, RegistrationResponse};
 
-use super::body::Object;
+use super::{
+    body::Object,
+    openapi::{BROWSER, refusals},
+    requests::{AuthenticationFinish, AuthenticationStart, RegistrationFinish, RegistrationStart},
+    wire::{NonceAnswer, StartedAuthentication, StartedRegistration},
+};
 use crate::{
     App, AppId, Failure, Passkeys, Refusal,
     caller::Caller,
-    ceremonies::{Finish, Started},
+    ceremonies::Finish,
     handshakes::TransactionClaim,
     ids::{HandshakeId, TransactionId},
 };
@@ -121,7 +125,16 @@ fn let_through(
     Ok(app)
 }
 
-/// `POST …/register/transactions/webauthn/start` (section c.2).
+/// Start a registration
+///
+/// Gives the options for `navigator.credentials.create()`. May be called again until the registration
+/// succeeds; each start cancels the one before (section c.2).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/register/transactions/webauthn/start", tag = BROWSER,
+    request_body = RegistrationStart,
+    responses((status = 200, description = "The options, and the handshake to finish.", body = StartedRegistration)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::TransactionNotFound, Refusal::SignUpIsOff, Refusal::UserNotActive])))),
+)]
 pub(super) async fn start_registration(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<Arc<App>>,
@@ -148,10 +161,18 @@ pub(super) async fn start_registration(
     let started = passkeys
         .start_registration(app, transaction_id, attachment, is_conditional, caller)
         .await?;
-    Ok(started_answer(&started))
+    Ok(Json(StartedRegistration::from(started)).into_response())
 }
 
-/// `POST …/register/transactions/webauthn/finish` (section c.3).
+/// Finish a registration
+///
+/// Takes what the authenticator signed, once for each handshake (section c.3).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/register/transactions/webauthn/finish", tag = BROWSER,
+    request_body = RegistrationFinish,
+    responses((status = 200, description = "The passkey is stored. The nonce is for your server.", body = NonceAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::VerificationFailed, Refusal::UserNotActive])))),
+)]
 pub(super) async fn finish_registration(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<Arc<App>>,
@@ -167,10 +188,19 @@ pub(super) async fn finish_registration(
     let nonce = passkeys
         .finish_registration(app, finish, attachment)
         .await?;
-    Ok(nonce_answer(&nonce))
+    Ok(Json(NonceAnswer::new(&nonce)).into_response())
 }
 
-/// `POST …/authenticate/transactions/webauthn/start` (section c.4).
+/// Start a login
+///
+/// Gives the options for `navigator.credentials.get()`. Without a transaction, or without a body, whoever
+/// has a passkey may answer (section c.4).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/authenticate/transactions/webauthn/start", tag = BROWSER,
+    request_body = Option<AuthenticationStart>,
+    responses((status = 200, description = "The options, and the handshake to finish.", body = StartedAuthentication)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::TransactionNotFound, Refusal::UserNotFound, Refusal::UserNotActive, Refusal::UserHasNoPasskeys])))),
+)]
 pub(super) async fn start_authentication(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<Arc<App>>,
@@ -184,10 +214,18 @@ pub(super) async fn start_authentication(
     let started = passkeys
         .start_authentication(app, transaction_id, caller)
         .await?;
-    Ok(started_answer(&started))
+    Ok(Json(StartedAuthentication::from(started)).into_response())
 }
 
-/// `POST …/authenticate/transactions/webauthn/finish` (section c.5).
+/// Finish a login
+///
+/// Takes what the authenticator signed, once for each handshake (section c.5).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/authenticate/transactions/webauthn/finish", tag = BROWSER,
+    request_body = AuthenticationFinish,
+    responses((status = 200, description = "The user is who the nonce says. It is for your server.", body = NonceAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::VerificationFailed, Refusal::DiscoverableVerificationFailed, Refusal::UserNotActive])))),
+)]
 pub(super) async fn finish_authentication(
     State(passkeys): State<Passkeys>,
     Extension(app): Extension<Arc<App>>,
@@ -196,7 +234,7 @@ pub(super) async fn finish_authentication(
 ) -> Result<Response, Failure> {
     let finish = finish(&body, caller, AuthenticationResponse::from_json)?;
     let nonce = passkeys.finish_authentication(app, finish).await?;
-    Ok(nonce_answer(&nonce))
+    Ok(Json(NonceAnswer::new(&nonce)).into_response())
 }
 
 /// Whether the one origin that was sent is one of the app's.
@@ -255,19 +293,4 @@ fn attachment_of(word: &str) -> Option<AuthenticatorAttachment> {
         "cross-platform" => Some(AuthenticatorAttachment::CrossPlatform),
         _ => None,
     }
-}
-
-fn started_answer(started: &Started) -> Response {
-    Json(json!({
-        "handshake": {
-            "id": started.handshake_id,
-            "challenge": {"publicKey": started.public_key},
-        },
-        "transaction_id": started.transaction_id,
-    }))
-    .into_response()
-}
-
-fn nonce_answer(nonce: &SecretString) -> Response {
-    Json(json!({"nonce": nonce.expose_secret()})).into_response()
 }

@@ -6,9 +6,59 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{Failure, Refusal};
+
+/// Every answer that is a no: a code for programs and a text for people.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Error<'a> {
+    /// Decide by this; a code that is not known should be taken for its status.
+    code: &'a str,
+    /// May be shown to a person.
+    #[schema(min_length = 1)]
+    error: &'a str,
+}
+
+/// How a no looks on the wire, for the OpenAPI document.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Refused {
+    pub(super) status: u16,
+    pub(super) code: String,
+    pub(super) error: String,
+}
+
+impl From<&Refusal> for Refused {
+    fn from(refusal: &Refusal) -> Refused {
+        let (status, code) = status_and_code(refusal);
+        Refused {
+            status: status.as_u16(),
+            code: code.into(),
+            error: refusal.to_string(),
+        }
+    }
+}
+
+impl Refused {
+    /// How a path that is not there looks.
+    pub(super) fn not_found() -> Refused {
+        Refused {
+            status: StatusCode::NOT_FOUND.as_u16(),
+            code: NOT_FOUND_CODE.into(),
+            error: NOT_FOUND_TEXT.into(),
+        }
+    }
+
+    /// How a fault of ours looks.
+    pub(super) fn fault() -> Refused {
+        Refused {
+            status: StatusCode::INTERNAL_SERVER_ERROR.as_u16(),
+            code: FAULT_CODE.into(),
+            error: FAULT_TEXT.into(),
+        }
+    }
+}
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
@@ -24,11 +74,7 @@ impl IntoResponse for Failure {
             }
             Failure::Fault(fault) => {
                 tracing::error!(%fault, "request failed");
-                answer(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal_server_error",
-                    "Something went wrong on our side. Try again later.",
-                )
+                answer(StatusCode::INTERNAL_SERVER_ERROR, FAULT_CODE, FAULT_TEXT)
             }
         }
     }
@@ -36,11 +82,7 @@ impl IntoResponse for Failure {
 
 /// A path that is not the contract's. The code is ours; clients pass on what they do not know.
 pub(super) fn not_found() -> Response {
-    answer(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        "There is nothing at this path.",
-    )
+    answer(StatusCode::NOT_FOUND, NOT_FOUND_CODE, NOT_FOUND_TEXT)
 }
 
 /// A method that the path does not have. The code is ours.
@@ -89,5 +131,10 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
 }
 
 fn answer(status: StatusCode, code: &'static str, error: &str) -> Response {
-    (status, Json(json!({"code": code, "error": error}))).into_response()
+    (status, Json(Error { code, error })).into_response()
 }
+
+const FAULT_CODE: &str = "internal_server_error";
+const FAULT_TEXT: &str = "Something went wrong on our side. Try again later.";
+const NOT_FOUND_CODE: &str = "not_found";
+const NOT_FOUND_TEXT: &str = "There is nothing at this path.";

@@ -58,7 +58,7 @@ pub fn queries(input: &[u8]) -> bool {
         url: "https://example.com/v1/apps/a/users".into(),
     };
     let links = query.links(2, 3, 7, 5);
-    let next = links["next"]["href"].as_str().unwrap_or_default();
+    let next = links.next.href;
     let (_, next) = next.split_once('?').expect("there is a next page");
     let next = pairs_of(next).expect("a link is well formed");
     let paging = Paging {

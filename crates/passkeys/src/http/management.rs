@@ -12,12 +12,25 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use secrecy::SecretString;
-use serde_json::{Value, json};
 
-use super::{body::Object, browser, query::Query, wire};
+use super::{
+    body::Object,
+    browser,
+    openapi::{MANAGEMENT, refusals},
+    query::Query,
+    requests::{
+        EventListQuery, NewAuthenticateTransaction, NewRegisterTransaction, NonceToVerify,
+        UserListQuery,
+    },
+    wire::{
+        self, CreatedTransaction, DeviceList, EventAnswer, EventList, UserAnswer, UserInfo,
+        UserList, VerifiedNonce,
+    },
+};
 use crate::{
     App, AppId, DeviceId, EventId, EventQuery, Failure, Passkeys, Refusal, UserDetails, UserId,
-    UserQuery, ids::TransactionId, transactions::DisplayName, users::ExternalId,
+    UserQuery, events::info::EventInfo, ids::TransactionId, transactions::DisplayName,
+    users::ExternalId,
 };
 
 /// The app of the path, whose API key came with the request. A handler that asks
@@ -43,7 +56,16 @@ impl FromRequestParts<Passkeys> for Authorized {
     }
 }
 
-/// `POST …/transactions/register` (section b.3).
+/// Permit one registration
+///
+/// The transaction lets a browser or app make one passkey for this external id. The user comes to be when
+/// the registration starts (section b.3).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/transactions/register", tag = MANAGEMENT,
+    request_body = NewRegisterTransaction,
+    responses((status = 201, description = "The transaction, to be handed to the browser or app.", body = CreatedTransaction)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::CannotCreateTransaction, Refusal::SignUpIsOff])))),
+)]
 pub(super) async fn create_register_transaction(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -54,10 +76,18 @@ pub(super) async fn create_register_transaction(
     let id = passkeys
         .create_register_transaction(app, external_id, display_name)
         .await?;
-    Ok(created(&id))
+    Ok(created(id))
 }
 
-/// `POST …/transactions/authenticate` (section b.4).
+/// Permit one login of a user
+///
+/// The transaction lets a browser or app use one of the passkeys of this user (section b.4).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/transactions/authenticate", tag = MANAGEMENT,
+    request_body = NewAuthenticateTransaction,
+    responses((status = 201, description = "The transaction, to be handed to the browser or app.", body = CreatedTransaction)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::CannotCreateTransaction, Refusal::UserNotFound, Refusal::UserHasNoPasskeys])))),
+)]
 pub(super) async fn create_authenticate_transaction(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -67,10 +97,19 @@ pub(super) async fn create_authenticate_transaction(
     let id = passkeys
         .create_authenticate_transaction(app, external_id)
         .await?;
-    Ok(created(&id))
+    Ok(created(id))
 }
 
-/// `POST …/authenticate/verify` (section b.5).
+/// Redeem a nonce
+///
+/// Says whose passkey was made or used. A nonce can be redeemed once; one that is unknown, expired or
+/// redeemed is refused in the same words (section b.5).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/authenticate/verify", tag = MANAGEMENT,
+    request_body = NonceToVerify,
+    responses((status = 200, description = "The ceremony that the nonce proves.", body = VerifiedNonce)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::InvalidNonce])))),
+)]
 pub(super) async fn verify_nonce(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -78,18 +117,17 @@ pub(super) async fn verify_nonce(
 ) -> Result<Response, Failure> {
     let nonce = SecretString::from(body.text("nonce")?);
     let finished = passkeys.redeem_nonce(&app.id, &nonce).await?;
-    Ok(Json(json!({
-        "external_id": finished.external_id,
-        "type": finished.ceremony.as_str(),
-        "transaction_id": finished.transaction_id,
-        "device_id": finished.device_id,
-        "user_verified": finished.user_verified,
-        "authenticated_at": wire::time(finished.finished_at_ms)?,
-    }))
-    .into_response())
+    Ok(Json(VerifiedNonce::new(finished)?).into_response())
 }
 
-/// `GET …/users` (section b.6).
+/// List users
+///
+/// Filters that are given must all hold. No match is an empty list (section b.6).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/users", tag = MANAGEMENT,
+    params(UserListQuery),
+    responses((status = 200, description = "One page.", body = UserList)),
+)]
 pub(super) async fn list_users(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -98,23 +136,18 @@ pub(super) async fn list_users(
     let page = passkeys
         .list_users(&app.id, &UserQuery::parse(&query.pairs)?)
         .await?;
-    let users: Vec<Value> = page
-        .users
-        .iter()
-        .map(|user| wire::user(user).map(Value::Object))
-        .collect::<Result<_, _>>()?;
-    Ok(Json(json!({
-        "_links": query.links(page.page, page.limit, page.total, page.created_before_s),
-        "created_before": page.created_before_s,
-        "limit": page.limit,
-        "page": page.page,
-        "total_users": page.total,
-        "users": users,
-    }))
-    .into_response())
+    let links = query.links(page.page, page.limit, page.total, page.created_before_s);
+    Ok(Json(UserList::new(&page, links)?).into_response())
 }
 
-/// `GET …/users/{user_id}` (section b.7).
+/// Get a user
+///
+/// With devices and recent events (section b.7).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/users/{user_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "The user.", body = UserAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound])))),
+)]
 pub(super) async fn get_user(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -128,7 +161,14 @@ pub(super) async fn get_user(
     user_answer(&passkeys, &details)
 }
 
-/// `PATCH …/users/{user_id}/activate` (section b.9).
+/// Activate a user
+///
+/// Lifts a deactivation (section b.9).
+#[utoipa::path(
+    patch, path = "/v1/apps/{app_id}/users/{user_id}/activate", tag = MANAGEMENT,
+    responses((status = 200, description = "The user, as it is now.", body = UserAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound])))),
+)]
 pub(super) async fn activate_user(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -140,7 +180,14 @@ pub(super) async fn activate_user(
     )
 }
 
-/// `PATCH …/users/{user_id}/deactivate` (section b.9).
+/// Deactivate a user
+///
+/// From now on no passkey of the user is accepted (section b.9).
+#[utoipa::path(
+    patch, path = "/v1/apps/{app_id}/users/{user_id}/deactivate", tag = MANAGEMENT,
+    responses((status = 200, description = "The user, as it is now.", body = UserAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound])))),
+)]
 pub(super) async fn deactivate_user(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -152,7 +199,14 @@ pub(super) async fn deactivate_user(
     )
 }
 
-/// `DELETE …/users/{user_id}` (section b.9).
+/// Delete a user
+///
+/// With all devices; events stay. Without a trailing slash only (section b.9).
+#[utoipa::path(
+    delete, path = "/v1/apps/{app_id}/users/{user_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "Gone. No body.")),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound])))),
+)]
 pub(super) async fn delete_user(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -162,20 +216,32 @@ pub(super) async fn delete_user(
     Ok(StatusCode::OK.into_response())
 }
 
-/// `GET …/users/{user_id}/devices` (section b.8).
+/// List the devices of a user
+///
+/// Each is one passkey (section b.8).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/users/{user_id}/devices", tag = MANAGEMENT,
+    responses((status = 200, description = "The devices.", body = DeviceList)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound])))),
+)]
 pub(super) async fn list_devices(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
     path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<Response, Failure> {
     let devices = passkeys.list_devices(&app.id, &user_id(path)?).await?;
-    Ok(
-        Json(json!({"devices": wire::devices(&devices, &passkeys.authenticators)?}))
-            .into_response(),
-    )
+    let devices = wire::devices(&devices, &passkeys.authenticators)?;
+    Ok(Json(DeviceList { devices }).into_response())
 }
 
-/// `DELETE …/users/{user_id}/devices/{device_id}` (section b.8).
+/// Revoke a device
+///
+/// Its passkey is accepted no more. The user stays, even without devices (section b.8).
+#[utoipa::path(
+    delete, path = "/v1/apps/{app_id}/users/{user_id}/devices/{device_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "Gone. No body.")),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::UserNotFound, Refusal::DeviceNotFound])))),
+)]
 pub(super) async fn revoke_device(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -191,7 +257,14 @@ pub(super) async fn revoke_device(
     Ok(StatusCode::OK.into_response())
 }
 
-/// `GET …/events` (section b.9).
+/// List events
+///
+/// Filters that are given must all hold. No match is an empty list (section b.9).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/events", tag = MANAGEMENT,
+    params(EventListQuery),
+    responses((status = 200, description = "One page.", body = EventList)),
+)]
 pub(super) async fn list_events(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -200,23 +273,18 @@ pub(super) async fn list_events(
     let page = passkeys
         .list_events(&app.id, &EventQuery::parse(&query.pairs)?)
         .await?;
-    let events: Vec<Value> = page
-        .events
-        .iter()
-        .map(wire::event)
-        .collect::<Result<_, _>>()?;
-    Ok(Json(json!({
-        "_links": query.links(page.page, page.limit, page.total, page.created_before_s),
-        "created_before": page.created_before_s,
-        "events": events,
-        "limit": page.limit,
-        "page": page.page,
-        "total_events": page.total,
-    }))
-    .into_response())
+    let links = query.links(page.page, page.limit, page.total, page.created_before_s);
+    Ok(Json(EventList::new(&page, links)?).into_response())
 }
 
-/// `GET …/events/{event_id}` (section b.9).
+/// Get an event
+///
+/// One ceremony, from its start to its end (section b.9).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/events/{event_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "The event.", body = EventAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::EventNotFound])))),
+)]
 pub(super) async fn get_event(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -231,7 +299,8 @@ pub(super) async fn get_event(
         .find_event(&app.id, &id)
         .await?
         .ok_or(Refusal::EventNotFound)?;
-    Ok(Json(json!({"event": wire::event(&event)?})).into_response())
+    let event = EventInfo::new(&event)?;
+    Ok(Json(EventAnswer { event }).into_response())
 }
 
 /// The user that a path names. One that cannot be decoded names nobody.
@@ -242,11 +311,16 @@ fn user_id(path: Result<Path<(String, String)>, PathRejection>) -> Result<UserId
 }
 
 fn user_answer(passkeys: &Passkeys, details: &UserDetails) -> Result<Response, Failure> {
-    Ok(Json(json!({"user": wire::user_info(details, &passkeys.authenticators)?})).into_response())
+    let user = UserInfo::new(details, &passkeys.authenticators)?;
+    Ok(Json(UserAnswer { user }).into_response())
 }
 
-fn created(id: &TransactionId) -> Response {
-    (StatusCode::CREATED, Json(json!({"transaction_id": id}))).into_response()
+fn created(transaction_id: TransactionId) -> Response {
+    (
+        StatusCode::CREATED,
+        Json(CreatedTransaction { transaction_id }),
+    )
+        .into_response()
 }
 
 fn bearer_token(parts: &Parts) -> Option<&str> {

@@ -6,22 +6,40 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
 
-use super::{body::Object, management::Authorized, wire};
-use crate::{Failure, NativeClientId, NativeSoftware, Passkeys, Refusal};
+use super::{
+    body::Object,
+    management::Authorized,
+    openapi::{MANAGEMENT, refusals},
+    wire::{NativeClientAnswer, NativeClientInfo, NativeClientList},
+};
+use crate::{Failure, NativeClient, NativeClientId, NativeSoftware, Passkeys, Refusal};
 
-/// `GET …/native-clients`.
+/// List the native apps
+///
+/// Apps for phones and computers that may use the passkeys of this app (section e).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/native-clients", tag = MANAGEMENT,
+    responses((status = 200, description = "The native apps.", body = NativeClientList)),
+)]
 pub(super) async fn list_native_clients(Authorized(app): Authorized) -> Result<Response, Failure> {
-    let clients: Vec<Value> = app
+    let native_clients = app
         .native_clients
         .iter()
-        .map(wire::native_client)
+        .map(NativeClientInfo::new)
         .collect::<Result<_, _>>()?;
-    Ok(Json(json!({"native_clients": clients})).into_response())
+    Ok(Json(NativeClientList { native_clients }).into_response())
 }
 
-/// `POST …/native-clients`.
+/// Add a native app
+///
+/// From now on it may run ceremonies, and is named in the association files (section e).
+#[utoipa::path(
+    post, path = "/v1/apps/{app_id}/native-clients", tag = MANAGEMENT,
+    request_body = NativeSoftware,
+    responses((status = 201, description = "The native app.", body = NativeClientAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::NativeClientAlreadyExists])))),
+)]
 pub(super) async fn create_native_client(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -30,11 +48,17 @@ pub(super) async fn create_native_client(
     let client = passkeys
         .create_native_client(&app.id, software(&body)?)
         .await?;
-    let answer = Json(json!({"native_client": wire::native_client(&client)?}));
-    Ok((StatusCode::CREATED, answer).into_response())
+    Ok((StatusCode::CREATED, answer(&client)?).into_response())
 }
 
-/// `GET …/native-clients/{native_client_id}`.
+/// Get a native app
+///
+/// As the list shows it (section e).
+#[utoipa::path(
+    get, path = "/v1/apps/{app_id}/native-clients/{native_client_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "The native app.", body = NativeClientAnswer)),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::NativeClientNotFound])))),
+)]
 pub(super) async fn get_native_client(
     Authorized(app): Authorized,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -45,10 +69,17 @@ pub(super) async fn get_native_client(
         .iter()
         .find(|client| client.id == id)
         .ok_or(Refusal::NativeClientNotFound)?;
-    Ok(Json(json!({"native_client": wire::native_client(client)?})).into_response())
+    Ok(answer(client)?.into_response())
 }
 
-/// `DELETE …/native-clients/{native_client_id}`.
+/// Remove a native app
+///
+/// What it signs is refused from now on (section e).
+#[utoipa::path(
+    delete, path = "/v1/apps/{app_id}/native-clients/{native_client_id}", tag = MANAGEMENT,
+    responses((status = 200, description = "Gone. No body.")),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::NativeClientNotFound])))),
+)]
 pub(super) async fn delete_native_client(
     State(passkeys): State<Passkeys>,
     Authorized(app): Authorized,
@@ -58,6 +89,11 @@ pub(super) async fn delete_native_client(
         .delete_native_client(&app.id, &native_client_id(path)?)
         .await?;
     Ok(StatusCode::OK.into_response())
+}
+
+fn answer(client: &NativeClient) -> Result<Json<NativeClientAnswer>, Failure> {
+    let native_client = NativeClientInfo::new(client)?;
+    Ok(Json(NativeClientAnswer { native_client }))
 }
 
 fn software(body: &Object) -> Result<NativeSoftware, Refusal> {

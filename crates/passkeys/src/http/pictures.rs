@@ -9,13 +9,26 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::error;
+use super::{
+    error::{self, Refused},
+    openapi::PICTURES,
+};
 use crate::{
     Passkeys,
     authenticators::{Shade, parse_aaguid},
 };
 
-/// `GET /v1/authenticators/{aaguid}/icon-light.svg`.
+/// Get the picture for a light background
+///
+/// Only of models that the operator has a picture of.
+#[utoipa::path(
+    get, path = "/v1/authenticators/{aaguid}/icon-light.svg", tag = PICTURES,
+    operation_id = "get_icon_light",
+    responses((
+        status = 200, description = "The picture.", body = String, content_type = "image/svg+xml",
+    )),
+    extensions(("x-refusals" = json!([Refused::not_found()]))),
+)]
 pub(super) async fn light(
     State(passkeys): State<Passkeys>,
     path: Result<Path<String>, PathRejection>,
@@ -23,7 +36,17 @@ pub(super) async fn light(
     picture(&passkeys, path, Shade::Light)
 }
 
-/// `GET /v1/authenticators/{aaguid}/icon-dark.svg`.
+/// Get the picture for a dark background
+///
+/// Only of models that the operator has a picture of.
+#[utoipa::path(
+    get, path = "/v1/authenticators/{aaguid}/icon-dark.svg", tag = PICTURES,
+    operation_id = "get_icon_dark",
+    responses((
+        status = 200, description = "The picture.", body = String, content_type = "image/svg+xml",
+    )),
+    extensions(("x-refusals" = json!([Refused::not_found()]))),
+)]
 pub(super) async fn dark(
     State(passkeys): State<Passkeys>,
     path: Result<Path<String>, PathRejection>,

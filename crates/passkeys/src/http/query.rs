@@ -6,8 +6,8 @@ use axum::{
     http::{header::HOST, request::Parts},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use serde_json::{Value, json};
 
+use super::wire::{Link, Links};
 use crate::{Failure, Passkeys, Refusal};
 
 /// The decoded parameters of a request, and where that request went.
@@ -38,22 +38,21 @@ impl FromRequestParts<Passkeys> for Query {
 
 impl Query {
     /// The five links of a list; the href is empty where there is no such page.
-    pub(super) fn links(&self, page: i64, limit: i64, total: i64, created_before_s: i64) -> Value {
+    pub(super) fn links(&self, page: i64, limit: i64, total: i64, created_before_s: i64) -> Links {
         let last = total.div_euclid(limit) + i64::from(total % limit > 0);
         let last = last.max(1);
-        let link = |number: Option<i64>| {
-            let href = number.map_or_else(String::new, |number| {
+        let link = |number: Option<i64>| Link {
+            href: number.map_or_else(String::new, |number| {
                 self.href(number, limit, created_before_s)
-            });
-            json!({"href": href})
+            }),
         };
-        json!({
-            "first": link(Some(1)),
-            "last": link(Some(last)),
-            "next": link((page < last).then_some(page + 1)),
-            "previous": link((page > 1).then_some(page - 1)),
-            "self": link(Some(page)),
-        })
+        Links {
+            first: link(Some(1)),
+            last: link(Some(last)),
+            next: link((page < last).then_some(page + 1)),
+            previous: link((page > 1).then_some(page - 1)),
+            this: link(Some(page)),
+        }
     }
 
     /// Another page of the same list at the same moment.
@@ -108,6 +107,8 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -153,7 +154,7 @@ mod tests {
         ] {
             let optional = |page: Option<i64>| page.map(href).unwrap_or_default();
             assert_eq!(
-                query.links(page, 2, total, 7),
+                json!(query.links(page, 2, total, 7)),
                 json!({
                     "first": {"href": href(1)},
                     "last": {"href": href(last)},

@@ -14,6 +14,7 @@ mod lists;
 mod malformed;
 mod matrix;
 mod native_clients;
+mod openapi;
 mod pictures;
 mod races;
 mod rate_limits;
