@@ -194,7 +194,8 @@ async fn start_claviger(demo: &Demo, programs: &mut Programs) -> anyhow::Result<
     }
 }
 
-fn program(name: &str) -> PathBuf {
+/// A program of this workspace, which was built already.
+pub(crate) fn program(name: &str) -> PathBuf {
     // Beside this chore's own program, whatever the target folder is called.
     std::env::current_exe()
         .ok()

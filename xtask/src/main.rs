@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod fuzz;
+mod openapi;
 mod refresh;
 mod run;
 mod services;
@@ -34,6 +35,8 @@ enum Chore {
     Refresh(refresh::Refresh),
     /// Run every check there is: format, lints, unit, acceptance, guide and browser tests
     Test(test::Test),
+    /// Check a running server against its OpenAPI document, with requests made up from it
+    Openapi,
     /// Package the three triggers as zips for a `provided.al2023` function on x86_64
     Triggers {
         /// Folder to put the zips into
@@ -60,6 +63,7 @@ async fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Demo(demo) => demo::run(demo).await,
         Chore::Fuzz(fuzz) => fuzz::run_all(&fuzz),
         Chore::Refresh(what) => refresh::refresh(&what),
+        Chore::Openapi => openapi::check(),
         Chore::Test(test) => test::run_all(&test),
         Chore::Triggers { out_dir } => triggers::package(&out_dir),
     }

@@ -78,15 +78,24 @@ pub(crate) fn chromium() -> anyhow::Result<PathBuf> {
 
 /// The AWS CLI, from the Python package index, in a folder of its own.
 pub(crate) fn aws_cli() -> anyhow::Result<PathBuf> {
-    let folder = root().join("target/aws-cli");
-    let aws = folder.join("bin/aws");
-    if aws.is_file() {
-        return Ok(aws);
+    python_programs("aws-cli", &["awscli"]).map(|bin| bin.join("aws"))
+}
+
+/// Programs from the Python package index, in a folder of their own below
+/// `target`: gives where they are. What is there already stays as it is, so a
+/// version that matters belongs into the folder's name.
+pub(crate) fn python_programs(folder: &str, packages: &[&str]) -> anyhow::Result<PathBuf> {
+    let folder = root().join("target").join(folder);
+    let bin = folder.join("bin");
+    // Written last, so that an installation that was cut short begins again.
+    let complete = folder.join("complete");
+    if complete.is_file() {
+        return Ok(bin);
     }
     if find_program("python3").is_none() {
         install(&["python3", "python3-venv"], "Python 3")?;
     }
-    heading("Installing the AWS CLI");
+    heading(&format!("Installing {}", packages.join(" ")));
     let venv = || {
         run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
@@ -96,8 +105,11 @@ pub(crate) fn aws_cli() -> anyhow::Result<PathBuf> {
         install(&["python3-venv"], "Python's venv module")?;
         venv()?;
     }
-    run(Command::new(folder.join("bin/pip")).args(["install", "--quiet", "awscli"]))?;
-    Ok(aws)
+    run(Command::new(bin.join("pip"))
+        .args(["install", "--quiet"])
+        .args(packages))?;
+    std::fs::write(complete, "")?;
+    Ok(bin)
 }
 
 /// A PostgreSQL server of our own in a temporary folder; gone when dropped.

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::{
+    openapi,
     run::{cargo, heading, run},
     services::{self, Postgres},
     triggers,
@@ -76,6 +77,8 @@ pub(crate) fn run_all(test: &Test) -> anyhow::Result<()> {
             .env("CLAVIGER_TEST_AWS_CLI", &aws)
             .env("CLAVIGER_TEST_TRIGGERS", "target/triggers"))?;
     }
+
+    openapi::check()?;
 
     if !test.no_browser {
         let chromium = services::chromium()?;

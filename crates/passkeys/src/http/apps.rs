@@ -1,5 +1,7 @@
 //! Reading and changing an app's settings (passkey-flex sections b.9 and b.10).
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -27,7 +29,7 @@ use crate::{
     responses((status = 200, description = "The app.", body = AppAnswer)),
 )]
 pub(super) async fn get_app(Authorized(app): Authorized) -> Result<Response, Failure> {
-    app_answer(app)
+    app_answer(Arc::unwrap_or_clone(app))
 }
 
 /// Change the app
