@@ -3,6 +3,7 @@
 //! response itself is tried row by row in `matrix`.
 
 use axum::http::StatusCode;
+use passkeys::NewApp;
 use serde_json::json;
 use webauthn::{Algorithm, forge::Authenticator};
 
@@ -197,11 +198,17 @@ async fn users_and_devices_that_are_gone_are_refused_by_name() {
 #[tokio::test]
 async fn a_handshake_keeps_its_rp_id_and_a_credential_is_offered_under_its_own_only() {
     for house in houses().await {
-        let app = house.app().await;
+        let app = house
+            .app_like(NewApp {
+                name: "Example".into(),
+                auth_origin: "https://login.example.com".into(),
+                rp_id: Some("example.com".into()),
+                ..NewApp::default()
+            })
+            .await;
         let mut authenticator = app.registered("ann").await;
         let handshake = app.start_authentication(None).await;
-        house
-            .execute("UPDATE passkeys_apps SET rp_id = 'new.example.com'")
+        app.update(json!({"rp_id": "login.example.com", "force": true}))
             .await;
         app.finish_authentication(&handshake.authentication(&mut authenticator))
             .await
@@ -212,7 +219,7 @@ async fn a_handshake_keeps_its_rp_id_and_a_credential_is_offered_under_its_own_o
             .refuses(409, "user_has_no_passkeys");
         let transaction_id = app.register_transaction("ann").await;
         let handshake = app.start_registration(&transaction_id).await;
-        assert_eq!(handshake.public_key["rp"]["id"], "new.example.com");
+        assert_eq!(handshake.public_key["rp"]["id"], "login.example.com");
         assert_eq!(handshake.public_key["excludeCredentials"], json!([]));
         let reasons = Reasons::collect();
         let handshake = app.start_authentication(None).await;
