@@ -125,12 +125,15 @@ impl Passkeys {
                 if user.is_inactive() {
                     return Err(Refusal::UserNotActive.into());
                 }
-                let exclude: Vec<CredentialDescriptor> =
-                    devices::list_descriptors(tx, &app.id, &user.id, &app.rp_id)
+                let is_new = user.id == new_user_id;
+                let exclude: Vec<CredentialDescriptor> = match is_new {
+                    true => Vec::new(),
+                    false => devices::list_descriptors(tx, &app.id, &user.id, &app.rp_id)
                         .await?
                         .into_iter()
                         .map(|(_, descriptor)| descriptor)
-                        .collect();
+                        .collect(),
+                };
                 let life_ms = app.settings.lifetimes.handshake_ms;
                 let handshake = Handshake {
                     transaction_id: Some(transaction_id.clone()),

@@ -524,7 +524,7 @@ pub(crate) async fn find_or_create(
     if let Some(user) = find_by_external_id(tx, app_id, external_id).await? {
         return Ok(user);
     }
-    tx.execute(
+    let created = tx.execute(
         "INSERT INTO passkeys_users (
             app_id, id, external_id, status, login_count, created_at_ms, updated_at_ms,
             last_login_at_ms
@@ -539,6 +539,17 @@ pub(crate) async fn find_or_create(
         ],
     )
     .await?;
+    if created == 1 {
+        return Ok(User {
+            id: new_id.clone(),
+            external_id: external_id.to_owned(),
+            status: UserStatus::Pending,
+            login_count: 0,
+            created_at_ms: now_ms,
+            updated_at_ms: now_ms,
+            last_login_at_ms: now_ms,
+        });
+    }
     find_by_external_id(tx, app_id, external_id)
         .await?
         .ok_or_else(|| Fault::new("a user was neither found nor created"))
