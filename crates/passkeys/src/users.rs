@@ -524,21 +524,22 @@ pub(crate) async fn find_or_create(
     if let Some(user) = find_by_external_id(tx, app_id, external_id).await? {
         return Ok(user);
     }
-    let created = tx.execute(
-        "INSERT INTO passkeys_users (
+    let created = tx
+        .execute(
+            "INSERT INTO passkeys_users (
             app_id, id, external_id, status, login_count, created_at_ms, updated_at_ms,
             last_login_at_ms
          ) VALUES ($1, $2, $3, $4, 0, $5, $5, $5)
          ON CONFLICT DO NOTHING",
-        values![
-            app_id,
-            new_id,
-            external_id,
-            stored::word(UserStatus::Pending),
-            now_ms,
-        ],
-    )
-    .await?;
+            values![
+                app_id,
+                new_id,
+                external_id,
+                stored::word(UserStatus::Pending),
+                now_ms,
+            ],
+        )
+        .await?;
     if created == 1 {
         return Ok(User {
             id: new_id.clone(),

@@ -2,7 +2,7 @@
 //! change means for ceremonies under way.
 
 use axum::http::{Method, StatusCode};
-use passkeys::{ApiKeyId, AppChanges, NewApp};
+use passkeys::{ApiKeyId, AppChanges, NewApp, Passkeys};
 use serde_json::{Value, json};
 use webauthn::{
     Algorithm,
@@ -657,6 +657,23 @@ async fn a_deleted_api_key_is_refused_and_the_others_work() {
         );
         assert_eq!(other.manage(Method::GET, "").await.status, StatusCode::OK);
         assert_eq!(keys_left(&house, &app).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_api_key_that_another_node_deleted_is_refused_a_second_later() {
+    for house in houses().await {
+        let app = house.app().await;
+        app.get("").await;
+        // Another node: the same database, a memory of its own.
+        let node = Passkeys::new(house.platform.clone());
+        let keys = node.list_api_keys(&app.app.id).await.unwrap();
+        node.delete_api_key(&app.app.id, &keys[0].id).await.unwrap();
+
+        house.pass(1_000);
+        app.manage(Method::GET, "")
+            .await
+            .refuses(401, "invalid_access_token");
     }
 }
 
