@@ -71,12 +71,11 @@ async fn t22_a_finish_whose_answer_was_lost_in_a_kill_is_not_repeated() {
 
             let unread = post_and_do_not_listen(&server, &path, &finish).await;
             let event = format!("events/{}", started["handshake"]["id"].as_str().unwrap());
-            while waits_for_commit {
+            let is_committed = async || {
                 let (_, event) = look(&server, &event).await;
-                if event["event"]["status"] == "complete" {
-                    break;
-                }
-            }
+                event["event"]["status"] == "complete"
+            };
+            while waits_for_commit && !is_committed().await {}
             server.kill().await;
             drop(unread);
 
