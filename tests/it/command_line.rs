@@ -425,7 +425,12 @@ async fn serve_refuses_what_is_unsafe_and_says_what_to_do() {
         (vec!["--public-url", "http://login.example.com"], "https://"),
         (vec!["--listen", "0.0.0.0:0"], "public_url"),
         (
-            vec!["--public-url", "https://login.example.com"],
+            vec![
+                "--public-url",
+                "https://login.example.com",
+                "--listen",
+                "0.0.0.0:0",
+            ],
             "trusted_proxies",
         ),
         (vec!["--trusted-proxies", "10.0.0.1,0.0.0.0/0"], "0.0.0.0/0"),

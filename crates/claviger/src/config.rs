@@ -51,7 +51,8 @@ pub struct Options {
     pub public_url: Option<Url>,
 
     /// Proxies whose X-Forwarded-For tells callers' addresses: addresses or ranges
-    /// (10.0.0.0/8), separated by commas or each with its own flag [default: none]
+    /// (10.0.0.0/8), separated by commas or each with its own flag [default: this
+    /// machine, while only it can connect and the public URL is elsewhere; else none]
     #[arg(
         long,
         global = true,
@@ -302,7 +303,8 @@ pub struct Config {
     /// Under which URL clients reach this server, without a slash at its end;
     /// nothing means `http://localhost` and the port.
     pub public_url: Option<String>,
-    /// Whose word about callers' addresses is taken; nothing means that nobody decided.
+    /// Whose word about callers' addresses is taken; nothing means that nobody decided and
+    /// that it does not follow from the address that is listened on.
     pub trusted_proxies: Option<TrustedProxies>,
     /// How often the passkey service may be called.
     pub rate_limits: RateLimits,
@@ -375,6 +377,9 @@ impl Options {
             Some(url) if !is_local(url) => RateLimits::RECOMMENDED,
             _ => RateLimits::OFF,
         };
+        // Whoever reaches this server from elsewhere then comes through a proxy on this machine.
+        let is_behind_proxy_here =
+            listen.ip().is_loopback() && self.public_url.as_ref().is_some_and(|url| !is_local(url));
         Config {
             listen,
             public_url: self
@@ -391,7 +396,10 @@ impl Options {
                     .rate_limit_wrong_api_keys
                     .unwrap_or(rate_limits.wrong_api_keys),
             },
-            trusted_proxies: self.trusted_proxies.map(TrustedProxies::new),
+            trusted_proxies: self
+                .trusted_proxies
+                .map(TrustedProxies::new)
+                .or_else(|| is_behind_proxy_here.then(TrustedProxies::of_this_machine)),
             database: self.database_url.as_deref().map_or_else(
                 || Location::Sqlite(data_dir.join("claviger.db")),
                 Location::parse,
@@ -446,9 +454,9 @@ impl Config {
             return refuse(
                 "trusted_proxies is not set, so all callers would have the address of the proxy \
                  that ends TLS: in events, and for the rate limits. Set it to the address of that \
-                 proxy as this server sees it (127.0.0.1 if it runs on this machine), and let the \
-                 proxy append to X-Forwarded-For. If this server sees its callers' own addresses, \
-                 say so in the configuration file: trusted_proxies = []",
+                 proxy as this server sees it, and let the proxy append to X-Forwarded-For. If \
+                 this server sees its callers' own addresses, say so in the configuration file: \
+                 trusted_proxies = []",
             );
         }
         if let Some(range) = self
@@ -637,6 +645,7 @@ mod tests {
                 ranges(&["10.0.0.0/8", "::1"]),
             ),
             (url("https://login.example.com"), None, ranges(&[])),
+            (url("https://login.example.com"), None, None),
             (url("http://localhost:8082"), listen("127.0.0.1:8082"), None),
             (url("http://127.0.0.1:8082"), None, None),
             (url("http://[::1]:8082"), listen("[::1]:8082"), None),
@@ -652,12 +661,13 @@ mod tests {
             .unwrap();
         }
         for (trusted_proxies, reason) in [
-            (None, "127.0.0.1 if it runs on this machine"),
+            (None, "trusted_proxies is not set"),
             (ranges(&["10.0.0.1", "0.0.0.0/0"]), "0.0.0.0/0"),
             (ranges(&["::/0"]), "::/0"),
         ] {
             let refused = config(Options {
                 public_url: url("https://login.example.com"),
+                listen: listen("0.0.0.0:8082"),
                 trusted_proxies,
                 ..Options::default()
             })

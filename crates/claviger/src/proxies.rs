@@ -8,12 +8,12 @@
 //! disagree are one too many, and every proxy can write this one.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
 };
 
 use http::{HeaderMap, HeaderName};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Serialize};
 
 /// What proxies append the address of their own client to.
@@ -37,6 +37,15 @@ impl TrustedProxies {
     /// Trusts these proxies and nobody else.
     pub fn new(ranges: Vec<ProxyRange>) -> TrustedProxies {
         TrustedProxies(ranges)
+    }
+
+    /// Trusts whoever connects from the server's own machine.
+    pub(crate) fn of_this_machine() -> TrustedProxies {
+        let loopback = [
+            IpNet::from(Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8)),
+            IpNet::from(Ipv6Net::from(Ipv6Addr::LOCALHOST)),
+        ];
+        TrustedProxies(loopback.map(ProxyRange).to_vec())
     }
 
     /// The first range that holds more of the world than anybody's own proxies.
