@@ -37,7 +37,7 @@ pub(super) async fn get_app(Authorized(app): Authorized) -> Result<Response, Fai
 /// The members that are there change, all of them or none (section b.9).
 #[utoipa::path(
     patch, path = "/v1/apps/{app_id}", tag = MANAGEMENT,
-    request_body = ChangedApp,
+    request_body = Option<ChangedApp>,
     responses((status = 200, description = "The app, as it is now.", body = AppAnswer)),
     extensions(("x-refusals" = json!(refusals(&[Refusal::RpIdInUse {
         devices: 3,

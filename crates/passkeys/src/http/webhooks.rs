@@ -100,7 +100,7 @@ pub(super) async fn get(
 /// The members that are there change. What is queued goes to the new URL.
 #[utoipa::path(
     patch, path = "/v1/apps/{app_id}/webhooks/{webhook_id}", tag = MANAGEMENT, operation_id = "update_webhook",
-    request_body = WebhookToChange,
+    request_body = Option<WebhookToChange>,
     responses((status = 200, description = "The webhook, as it is now.", body = WebhookAnswer)),
     extensions(("x-refusals" = json!(refusals(&[Refusal::WebhookNotFound])))),
 )]
