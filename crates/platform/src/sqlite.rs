@@ -18,6 +18,7 @@ use std::{
 
 use rusqlite::{
     Connection as Sql, OpenFlags, ToSql,
+    config::DbConfig,
     hooks::Wal,
     types::{ToSqlOutput, ValueRef},
 };
@@ -64,7 +65,7 @@ impl Sqlite {
             .map_err(opening)?;
         let checkpointer = Sql::open(path).map_err(opening)?;
         checkpoint_beside(&mut connection, checkpointer)?;
-        let connection = Session::new(connection);
+        let connection = Session::new(connection).map_err(opening)?;
         let (writer, work) = mpsc::channel(BATCH_MAX * 4);
         std::thread::Builder::new()
             .name("sqlite writer".into())
@@ -135,7 +136,7 @@ impl Sqlite {
         )
         .map_err(opening)?;
         reader.busy_timeout(BUSY_TIMEOUT).map_err(opening)?;
-        Ok(Session::new(reader))
+        Session::new(reader).map_err(opening)
     }
 }
 
@@ -229,6 +230,14 @@ fn write_until_closed(session: Session, mut work: mpsc::Receiver<Box<dyn Work>>)
     let mut tx = Tx(Connection::Sqlite(session));
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while work.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
+        // The first of several wakes this thread, perhaps before the others were sent. Whoever is
+        // about to send may do so first: one commit for all is the cheapest.
+        std::thread::yield_now();
+        while batch.len() < BATCH_MAX
+            && let Ok(piece) = work.try_recv()
+        {
+            batch.push(piece);
+        }
         let committed = commit_together(&mut tx, &mut batch)
             .map_err(|error| format!("committing to the database: {error}"));
         for piece in batch.drain(..) {
@@ -313,12 +322,15 @@ struct Shape {
 }
 
 impl Session {
-    fn new(sql: Sql) -> Session {
+    fn new(sql: Sql) -> rusqlite::Result<Session> {
         sql.set_prepared_statement_cache_capacity(CACHED_STATEMENTS);
-        Session {
+        // Else the planner peeks at values, and a statement that it did so for is prepared again
+        // each time it gets others.
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        Ok(Session {
             sql,
             shapes: HashMap::new(),
-        }
+        })
     }
 
     pub(crate) fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, Fault> {
