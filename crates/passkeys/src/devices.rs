@@ -311,23 +311,6 @@ pub(crate) async fn list_descriptors(
     .collect()
 }
 
-/// Whether a user has a credential under `rp_id`.
-pub(crate) async fn exist(
-    tx: &mut Tx,
-    app_id: &AppId,
-    user_id: &UserId,
-    rp_id: &str,
-) -> Result<bool, Fault> {
-    let row = tx
-        .row(
-            "SELECT id FROM passkeys_devices
-             WHERE app_id = $1 AND user_id = $2 AND rp_id = $3 LIMIT 1",
-            values![app_id, user_id, rp_id],
-        )
-        .await?;
-    Ok(row.is_some())
-}
-
 /// Counts a login and stores what the credential said about itself.
 ///
 /// False when `device` is not as it was read: deleted meanwhile, or its counter

@@ -11,7 +11,6 @@ use platform::{Fault, Row, Tx, values};
 use crate::{
     App, AppId, Failure, Passkeys, Refusal,
     ceremonies::Ceremony,
-    devices,
     ids::{HandshakeId, TransactionId, UserId},
     stored,
     users::{self, ExternalId},
@@ -105,36 +104,45 @@ impl Passkeys {
     ) -> Result<TransactionId, Failure> {
         let now_ms = self.platform.clock.now_ms();
         let id = TransactionId::random_at(&self.platform.entropy, now_ms);
-        let stored = id.clone();
+        let new_id = id.clone();
         self.platform
             .db
             .write(async move |tx| {
-                let user = users::find_by_external_id(tx, &app.id, external_id.as_str())
-                    .await?
-                    .ok_or(Refusal::UserNotFound)?;
-                if user.is_inactive() {
-                    return Err(Refusal::CannotCreateTransaction.into());
+                let created = tx
+                    .execute(
+                        "INSERT INTO passkeys_transactions (
+                            id, app_id, ceremony, external_id, user_id, created_at_ms,
+                            expires_at_ms
+                         )
+                         SELECT CAST($1 AS TEXT), u.app_id, CAST($4 AS TEXT), u.external_id, u.id,
+                                CAST($5 AS BIGINT), CAST($6 AS BIGINT)
+                         FROM passkeys_users AS u
+                         WHERE u.app_id = $2 AND u.external_id = $3 AND u.status <> 'inactive'
+                           AND EXISTS (
+                               SELECT 1 FROM passkeys_devices AS d
+                               WHERE d.app_id = u.app_id AND d.user_id = u.id AND d.rp_id = $7
+                           )",
+                        values![
+                            &new_id,
+                            &app.id,
+                            external_id.as_str(),
+                            stored::word(Ceremony::Authentication),
+                            now_ms,
+                            now_ms + app.settings.lifetimes.transaction_ms,
+                            &app.rp_id,
+                        ],
+                    )
+                    .await?;
+                if created == 0 {
+                    return Err(match users::find_by_external_id(tx, &app.id, external_id.as_str())
+                        .await?
+                    {
+                        None => Refusal::UserNotFound,
+                        Some(user) if user.is_inactive() => Refusal::CannotCreateTransaction,
+                        Some(_) => Refusal::UserHasNoPasskeys,
+                    }
+                    .into());
                 }
-                if !devices::exist(tx, &app.id, &user.id, &app.rp_id).await? {
-                    return Err(Refusal::UserHasNoPasskeys.into());
-                }
-                let transaction = Transaction {
-                    external_id: user.external_id,
-                    user_id: Some(user.id),
-                    passkey_display_name: None,
-                    newest_handshake: None,
-                    expires_at_ms: now_ms + app.settings.lifetimes.transaction_ms,
-                    is_completed: false,
-                };
-                insert(
-                    tx,
-                    &app.id,
-                    &stored,
-                    Ceremony::Authentication,
-                    &transaction,
-                    now_ms,
-                )
-                .await?;
                 Ok::<_, Failure>(())
             })
             .await?;
