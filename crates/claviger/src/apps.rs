@@ -198,6 +198,12 @@ fn changes(arguments: &AppUpdateArgs) -> Result<AppChanges, CommandError> {
                 .as_deref()
                 .map(|list| entries(list).iter().map(model).collect())
                 .transpose()?,
+            denied_aaguids: arguments
+                .denied_aaguids
+                .as_deref()
+                .map(|list| entries(list).iter().map(model).collect())
+                .transpose()?,
+            uses_metadata: arguments.metadata,
             allows_synced_passkeys: arguments.synced_passkeys,
             public_signup: arguments.sign_up,
             embedding_origins: origins(&arguments.embedding_origins),

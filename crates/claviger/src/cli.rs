@@ -7,7 +7,9 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use jiff::SignedDuration;
-use passkeys::{AttestationConveyance, CounterPolicy, Fingerprint, UserVerification};
+use passkeys::{
+    AttestationConveyance, CounterPolicy, Fingerprint, MetadataSigner, UserVerification,
+};
 
 use crate::config::Options;
 
@@ -79,6 +81,18 @@ pub enum Command {
                       comes from here is described in docs/webhooks.md."
     )]
     Webhook(WebhookCommand),
+
+    /// What is known about models of authenticators, for apps that ask for attestation
+    #[command(
+        subcommand,
+        long_about = "The metadata file of the FIDO Alliance says of each model of authenticator whose \
+                      certificates prove it, and whether it is known to be compromised. Apps with \
+                      direct attestation and `app update --metadata on` go by the file that was \
+                      imported last.\n\n\
+                      Claviger fetches nothing: get the file from https://mds3.fidoalliance.org/ \
+                      about once a month, and import it. See docs/operating.md."
+    )]
+    Metadata(MetadataCommand),
 
     /// Import users and their passkeys into an app; may be run again, whole, at any time
     #[command(
@@ -228,8 +242,8 @@ pub enum AppCommand {
 #[derive(clap::Args, Clone, Debug)]
 #[command(group = ArgGroup::new("changes").required(true).multiple(true).args([
     "name", "origin", "additional_origins", "rp_id", "sign_up", "user_verification",
-    "counter_policy", "algorithms", "attestation", "trust_anchors", "allowed_aaguids",
-    "synced_passkeys", "embedding_origins", "transaction_lifetime", "handshake_lifetime",
+    "counter_policy", "algorithms", "attestation", "trust_anchors", "metadata",
+    "allowed_aaguids", "denied_aaguids", "synced_passkeys", "embedding_origins", "transaction_lifetime", "handshake_lifetime",
     "discoverable_handshake_lifetime", "nonce_lifetime", "timeout", "event_retention_days",
 ]))]
 pub struct AppUpdateArgs {
@@ -263,15 +277,22 @@ pub struct AppUpdateArgs {
     /// Algorithms offered, the preferred one first: ES256, ES384, ES512, RS256, EdDSA
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     pub algorithms: Option<Vec<String>>,
-    /// Whether new authenticators must prove what they are; direct needs trust anchors
+    /// Whether new authenticators must prove what they are; direct needs trust anchors or the
+    /// metadata
     #[arg(long, value_name = "WORD", value_parser = word_of([("none", AttestationConveyance::None), ("direct", AttestationConveyance::Direct)]))]
     pub attestation: Option<AttestationConveyance>,
     /// Certificates of makers whose authenticators may register: a file in PEM or DER
     #[arg(long = "trust-anchor", value_name = "FILE|none")]
     pub trust_anchors: Option<Vec<PathBuf>>,
+    /// Whether the imported metadata is believed about authenticators (see `claviger metadata`)
+    #[arg(long, value_name = "WORD", value_parser = word_of([("on", true), ("off", false)]))]
+    pub metadata: Option<bool>,
     /// Model of authenticator that may register, and no other; needs direct attestation
     #[arg(long = "allowed-aaguid", value_name = "AAGUID|none")]
     pub allowed_aaguids: Option<Vec<String>>,
+    /// Model of authenticator that may not register; needs direct attestation
+    #[arg(long = "denied-aaguid", value_name = "AAGUID|none")]
+    pub denied_aaguids: Option<Vec<String>>,
     /// Whether passkeys that sync between devices may be registered
     #[arg(long, value_name = "WORD", value_parser = word_of([("allowed", true), ("refused", false)]))]
     pub synced_passkeys: Option<bool>,
@@ -309,6 +330,51 @@ fn word_of<T: Copy + Send + Sync + 'static, const N: usize>(
         let known = words.iter().find(|(word, _)| *word == given);
         known.expect("the parser lets no other word through").1
     })
+}
+
+/// What can be done with the metadata of authenticators.
+#[derive(Debug, Subcommand)]
+pub enum MetadataCommand {
+    /// Verify a metadata file and use it from now on; a refused one leaves the old one in use
+    #[command(
+        long_about = "Verifies a metadata file and uses it from now on, also on a running server. A file \
+                      that is not signed by the signer, is out of date, or is older than the one in \
+                      use is refused: the reason is told, the exit status is 1, and the old file \
+                      stays in use.\n\n\
+                      The file of the FIDO Alliance is at https://mds3.fidoalliance.org/; which root \
+                      certificate stands above its signer is told at \
+                      https://fidoalliance.org/metadata/. The certificates name where their \
+                      revocation lists are."
+    )]
+    Import(MetadataImportArgs),
+
+    /// Show which metadata file is used
+    Show {
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// A metadata file and whom to believe about it.
+#[derive(clap::Args, Clone, Debug)]
+pub struct MetadataImportArgs {
+    /// The metadata file, as it was downloaded: a signed text, often named blob.jwt
+    #[arg(long, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Root certificate above the signer's, in PEM or DER
+    #[arg(long, value_name = "FILE")]
+    pub root: PathBuf,
+    /// Revocation list of the root or of an authority below it, in PEM or DER; may be repeated,
+    /// and with one there must be one for each. Without any, nobody counts as revoked
+    #[arg(long = "crl", value_name = "FILE")]
+    pub revocation_lists: Vec<PathBuf>,
+    /// Name that the signer's certificate must have
+    #[arg(long, value_name = "NAME", default_value = MetadataSigner::FIDO_ALLIANCE)]
+    pub signer_name: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What can be done with native clients.

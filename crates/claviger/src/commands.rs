@@ -14,7 +14,7 @@ use crate::{
     apps,
     cli::{AccessKeyCommand, Cli, Command, DevArgs, Trigger},
     config::{CodeDelivery, Config, ConfigError},
-    dev,
+    dev, metadata,
     serve::{self, Products},
     telemetry, transfer, webhooks,
 };
@@ -72,6 +72,10 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
                 Command::Webhook(command) => {
                     let platform = open_platform(&config).await?;
                     webhooks::run(platform, &config, command).await
+                }
+                Command::Metadata(command) => {
+                    let passkeys = Passkeys::new(open_platform(&config).await?);
+                    metadata::run(&passkeys, command).await
                 }
                 Command::Import(arguments) => {
                     let passkeys = Passkeys::new(open_platform(&config).await?);

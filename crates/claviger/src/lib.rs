@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod dev;
+mod metadata;
 mod middleware;
 pub mod proxies;
 pub mod routes;

@@ -129,6 +129,14 @@ impl AppSettings {
                 json!(self.attestation.allowed_aaguids),
             ),
             (
+                "denied_aaguids".into(),
+                json!(self.attestation.denied_aaguids),
+            ),
+            (
+                "uses_metadata".into(),
+                json!(self.attestation.uses_metadata),
+            ),
+            (
                 "allows_synced_passkeys".into(),
                 json!(self.allows_synced_passkeys),
             ),
@@ -172,6 +180,10 @@ pub struct SettingsChanges {
     pub trust_anchors: Option<Vec<crate::TrustCertificate>>,
     /// Of [`AttestationSettings::allowed_aaguids`].
     pub allowed_aaguids: Option<Vec<uuid::Uuid>>,
+    /// Of [`AttestationSettings::denied_aaguids`].
+    pub denied_aaguids: Option<Vec<uuid::Uuid>>,
+    /// Of [`AttestationSettings::uses_metadata`].
+    pub uses_metadata: Option<bool>,
     /// Of [`AppSettings::allows_synced_passkeys`].
     pub allows_synced_passkeys: Option<bool>,
     /// Of [`AppSettings::public_signup`].
@@ -201,6 +213,8 @@ impl SettingsChanges {
         set(&mut to.attestation.conveyance, &self.attestation);
         set(&mut to.attestation.trust_anchors, &self.trust_anchors);
         set(&mut to.attestation.allowed_aaguids, &self.allowed_aaguids);
+        set(&mut to.attestation.denied_aaguids, &self.denied_aaguids);
+        set(&mut to.attestation.uses_metadata, &self.uses_metadata);
         set(&mut to.allows_synced_passkeys, &self.allows_synced_passkeys);
         set(&mut to.public_signup, &self.public_signup);
         set(&mut to.embedding_origins, &self.embedding_origins);

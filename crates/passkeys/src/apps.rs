@@ -29,6 +29,7 @@ macro_rules! select_apps {
                     a.discoverable_handshake_lifetime_ms, a.nonce_lifetime_ms, a.timeout_ms,
                     a.event_retention_ms, a.public_signup, a.allows_synced_passkeys,
                     a.embedding_origins, a.attestation, a.trust_anchors, a.allowed_aaguids,
+                    a.denied_aaguids, a.uses_metadata,
                     a.native_clients, a.revision, a.created_at_ms, a.updated_at_ms
              FROM ",
             $from
@@ -285,7 +286,9 @@ impl App {
                 attestation: AttestationSettings {
                     conveyance: stored::word_of(row, "attestation")?,
                     trust_anchors: stored::json_of(row, "trust_anchors")?,
+                    uses_metadata: row.get("uses_metadata")?,
                     allowed_aaguids: stored::json_of(row, "allowed_aaguids")?,
+                    denied_aaguids: stored::json_of(row, "denied_aaguids")?,
                 },
             },
             native_clients: stored::json_of(row, "native_clients")?,
@@ -389,10 +392,11 @@ async fn insert(tx: &mut Tx, app: &App) -> Result<u64, Fault> {
             algorithms, transaction_lifetime_ms, handshake_lifetime_ms,
             discoverable_handshake_lifetime_ms, nonce_lifetime_ms, timeout_ms, event_retention_ms,
             public_signup, allows_synced_passkeys, embedding_origins, attestation, trust_anchors,
-            allowed_aaguids, native_clients, updated_at_ms, id, organization_id, created_at_ms
+            allowed_aaguids, denied_aaguids, uses_metadata, native_clients, updated_at_ms,
+            id, organization_id, created_at_ms
          ) VALUES (
             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-            $20, $21, $22, $23, $24
+            $20, $21, $22, $23, $24, $25, $26
          )",
         &values,
     )
@@ -415,12 +419,13 @@ async fn update(tx: &mut Tx, app: &App, force: bool) -> Result<bool, Fault> {
                  discoverable_handshake_lifetime_ms = $10, nonce_lifetime_ms = $11,
                  timeout_ms = $12, event_retention_ms = $13, public_signup = $14,
                  allows_synced_passkeys = $15, embedding_origins = $16, attestation = $17,
-                 trust_anchors = $18, allowed_aaguids = $19, native_clients = $20,
-                 updated_at_ms = $21, revision = revision + 1
-             WHERE id = $22 AND revision = $23 AND (
-                 CAST($24 AS BIGINT) = 1 OR rp_id = $4 OR NOT EXISTS (
+                 trust_anchors = $18, allowed_aaguids = $19, denied_aaguids = $20,
+                 uses_metadata = $21, native_clients = $22,
+                 updated_at_ms = $23, revision = revision + 1
+             WHERE id = $24 AND revision = $25 AND (
+                 CAST($26 AS BIGINT) = 1 OR rp_id = $4 OR NOT EXISTS (
                      SELECT 1 FROM passkeys_devices AS d
-                     WHERE d.app_id = $22 AND d.rp_id = passkeys_apps.rp_id
+                     WHERE d.app_id = $24 AND d.rp_id = passkeys_apps.rp_id
                  )
              )",
             &values,
@@ -453,6 +458,8 @@ fn changeable(app: &App) -> Vec<Value> {
         stored::word(attestation.conveyance),
         stored::json(&attestation.trust_anchors),
         stored::json(&attestation.allowed_aaguids),
+        stored::json(&attestation.denied_aaguids),
+        attestation.uses_metadata,
         stored::json(&app.native_clients),
         app.updated_at_ms,
     ])

@@ -8,7 +8,8 @@ use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use webauthn::{
-    AttestationConveyance, AttestationPolicy, DirectAttestation, TrustAnchor, TrustAnchorError,
+    AttestationConveyance, AttestationPolicy, AuthenticatorModel, DirectAttestation, TrustAnchor,
+    TrustAnchorError,
 };
 
 use crate::{Refusal, app_settings::without_repeats};
@@ -18,11 +19,18 @@ use crate::{Refusal, app_settings::without_repeats};
 pub struct AttestationSettings {
     /// `None`: nothing. `Direct`: a statement that leads to a trust anchor.
     pub conveyance: AttestationConveyance,
-    /// Who is believed, 64 certificates at most; `Direct` needs one at least.
+    /// Who is believed, 64 certificates at most; `Direct` needs one at least, or
+    /// the metadata.
     pub trust_anchors: Vec<TrustCertificate>,
+    /// Whether the imported metadata is believed about the models it knows; see
+    /// [`Passkeys::import_metadata`](crate::Passkeys::import_metadata).
+    pub uses_metadata: bool,
     /// The only models that may register, 256 at most; empty for any. Possible
     /// with `Direct` only: an AAGUID that nobody attests proves nothing.
     pub allowed_aaguids: Vec<Uuid>,
+    /// Models that may not register, also if they are allowed, 256 at most.
+    /// Possible with `Direct` only.
+    pub denied_aaguids: Vec<Uuid>,
 }
 
 /// The X.509 certificate of a trust anchor, in DER. Serialized as base64.
@@ -36,49 +44,64 @@ impl AttestationSettings {
     pub(crate) fn checked(mut self) -> Result<AttestationSettings, Refusal> {
         self.trust_anchors = without_repeats(self.trust_anchors);
         self.allowed_aaguids = without_repeats(self.allowed_aaguids);
+        self.denied_aaguids = without_repeats(self.denied_aaguids);
         let refused = |text: String| Err(Refusal::InvalidRequest(text));
         if self.trust_anchors.len() > TRUST_ANCHORS_MAX {
             return refused(format!(
                 "trust_anchors must have at most {TRUST_ANCHORS_MAX} certificates."
             ));
         }
-        if self.allowed_aaguids.len() > AAGUIDS_MAX {
-            return refused(format!(
-                "allowed_aaguids must have at most {AAGUIDS_MAX} models."
-            ));
+        let lists = [
+            ("allowed_aaguids", &self.allowed_aaguids),
+            ("denied_aaguids", &self.denied_aaguids),
+        ];
+        for (member, models) in lists {
+            if models.len() > AAGUIDS_MAX {
+                return refused(format!("{member} must have at most {AAGUIDS_MAX} models."));
+            }
+            if self.conveyance == AttestationConveyance::None && !models.is_empty() {
+                return refused(format!(
+                    "{member} can be set only while attestation is direct: without attestation \
+                     anybody can claim any AAGUID. Clear the list to stop asking for attestation."
+                ));
+            }
         }
-        match self.conveyance {
-            AttestationConveyance::Direct if self.trust_anchors.is_empty() => refused(
-                "attestation can be direct only with trust_anchors: the certificates of the makers \
-                 whose authenticators may register."
+        let believes_somebody = self.uses_metadata || !self.trust_anchors.is_empty();
+        if self.conveyance == AttestationConveyance::Direct && !believes_somebody {
+            return refused(
+                "attestation can be direct only with trust_anchors, the certificates of the makers \
+                 whose authenticators may register, or with uses_metadata."
                     .into(),
-            ),
-            AttestationConveyance::None if !self.allowed_aaguids.is_empty() => refused(
-                "allowed_aaguids can be set only while attestation is direct: without attestation \
-                 anybody can claim any AAGUID. Clear the list to stop asking for attestation."
-                    .into(),
-            ),
-            _ => Ok(self),
+            );
         }
+        Ok(self)
     }
 
-    /// The rules for one registration.
-    pub(crate) fn policy(&self) -> Result<AttestationPolicy, Fault> {
+    /// Whether the metadata has a say in a registration.
+    pub(crate) fn asks_metadata(&self) -> bool {
+        self.uses_metadata && self.conveyance == AttestationConveyance::Direct
+    }
+
+    /// The rules for one registration. `model` is what the metadata says about the
+    /// model that registers.
+    pub(crate) fn policy(
+        &self,
+        model: Option<AuthenticatorModel>,
+    ) -> Result<AttestationPolicy, Fault> {
+        let aaguids =
+            |list: &[Uuid]| -> Vec<[u8; 16]> { list.iter().map(|id| id.into_bytes()).collect() };
         match self.conveyance {
             AttestationConveyance::None => Ok(AttestationPolicy::None),
             AttestationConveyance::Direct => Ok(AttestationPolicy::Direct(DirectAttestation {
                 trust_anchors: self
                     .trust_anchors
                     .iter()
-                    .map(|certificate| TrustAnchor::from_der(&certificate.0))
-                    .collect::<Result<_, _>>()
-                    .map_err(|error| Fault::while_doing("reading a stored trust anchor", error))?,
-                allowed_aaguids: (!self.allowed_aaguids.is_empty()).then(|| {
-                    self.allowed_aaguids
-                        .iter()
-                        .map(|aaguid| aaguid.into_bytes())
-                        .collect()
-                }),
+                    .map(TrustCertificate::anchor)
+                    .collect::<Result<_, _>>()?,
+                models: model.into_iter().collect(),
+                allowed_aaguids: (!self.allowed_aaguids.is_empty())
+                    .then(|| aaguids(&self.allowed_aaguids)),
+                denied_aaguids: aaguids(&self.denied_aaguids),
                 ..DirectAttestation::default()
             })),
         }
@@ -115,6 +138,25 @@ impl TrustCertificate {
             true => Err(TrustAnchorError),
             false => Ok(certificates),
         }
+    }
+}
+
+impl TrustCertificate {
+    /// The certificate in DER.
+    pub fn der(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The certificate as one that is believed.
+    pub(crate) fn anchor(&self) -> Result<TrustAnchor, Fault> {
+        TrustAnchor::from_der(&self.0)
+            .map_err(|error| Fault::while_doing("reading a stored trust anchor", error))
+    }
+}
+
+impl From<&TrustAnchor> for TrustCertificate {
+    fn from(anchor: &TrustAnchor) -> TrustCertificate {
+        TrustCertificate(anchor.der().to_vec())
     }
 }
 
@@ -203,6 +245,7 @@ mod tests {
                 conveyance,
                 trust_anchors: trust_anchors.to_vec(),
                 allowed_aaguids: allowed_aaguids.to_vec(),
+                ..AttestationSettings::default()
             }
             .checked()
         };
@@ -219,5 +262,19 @@ mod tests {
         ] {
             assert!(refused.unwrap_err().to_string().contains(member));
         }
+        // The metadata is somebody, too.
+        let metadata = AttestationSettings {
+            conveyance: direct,
+            uses_metadata: true,
+            denied_aaguids: models.clone(),
+            ..AttestationSettings::default()
+        };
+        assert!(metadata.clone().checked().is_ok());
+        let unasked = AttestationSettings {
+            conveyance: none,
+            ..metadata
+        };
+        let refusal = unasked.checked().unwrap_err().to_string();
+        assert!(refusal.contains("denied_aaguids"), "{refusal}");
     }
 }

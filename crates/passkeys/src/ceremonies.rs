@@ -26,6 +26,7 @@ use crate::{
     events::{self, EventType, Failed, Proved},
     handshakes::{self, Handshake, TransactionClaim},
     ids::{DeviceId, HandshakeId, TransactionId, UserId},
+    metadata,
     nonces::{self, FinishedCeremony},
     rate_limits::ExternalIdCall,
     transactions,
@@ -568,6 +569,14 @@ async fn register(
     if user.is_inactive() {
         return Err(Denial::UserInactive.into());
     }
+    let attestation = &app.settings.attestation;
+    let claimed_model = response
+        .claimed_aaguid()
+        .filter(|_| attestation.asks_metadata());
+    let model = match claimed_model {
+        Some(aaguid) => metadata::find_model(tx, &aaguid).await?,
+        None => None,
+    };
     let registration = webauthn::registration::verify(
         &ExpectedRegistration {
             relying_party: &app.relying_party(&handshake.rp_id),
@@ -575,7 +584,7 @@ async fn register(
             user_verification: handshake.user_verification,
             algorithms: &handshake.algorithms,
             conditional: handshake.is_conditional,
-            attestation: &app.settings.attestation.policy()?,
+            attestation: &attestation.policy(model)?,
             now_ms: attempt.now_ms,
         },
         response,

@@ -3,7 +3,7 @@
 //! the nonce it gets for the user's external id.
 //!
 //! The map: `apps` and their `api_keys`, `app_settings`, `attestation` policy and
-//! `native_clients`; `association` is what their domains publish; `transactions` permit a ceremony;
+//! `native_clients`; `metadata` is what is known about models of authenticators; `association` is what their domains publish; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
 //! `events` tell what happened; `nonces` prove a finished ceremony. `webhooks` are
@@ -38,6 +38,7 @@ mod ids;
 mod import;
 mod imported;
 mod listing;
+mod metadata;
 mod native_clients;
 mod nonces;
 mod rate_limits;
@@ -68,12 +69,17 @@ pub use import::{
     UserColumns,
 };
 pub use imported::Imported;
+pub use metadata::{
+    ImportedMetadata, MetadataImportError, RevocationListsInvalid, read_revocation_lists,
+};
 pub use native_clients::{Fingerprint, FingerprintError, NativeClient, NativeSoftware};
 pub use rate_limits::{Period, RateLimit, RateLimitInvalid, RateLimits};
 pub use refusal::{Failure, Refusal};
 pub use users::{User, UserDetails, UserPage, UserQuery, UserStatus};
 /// The words of an app's policy.
 pub use webauthn::{Algorithm, AttestationConveyance, CounterPolicy, UserVerification};
+/// Whose signature on a metadata file is believed, and why a file is not.
+pub use webauthn::{MetadataError, MetadataSigner};
 pub use webhooks::{NewWebhook, Webhook, WebhookChanges, WebhookEventType, WebhookWithSecret};
 
 use std::sync::Arc;
@@ -95,6 +101,7 @@ pub struct Passkeys {
     deliveries_queued: Arc<Notify>,
     limiters: Arc<Limiters>,
     authenticators: Arc<Authenticators>,
+    metadata_reminder: Arc<metadata::Reminder>,
 }
 
 /// How many expired rows [`Passkeys::sweep`] deleted.
@@ -118,6 +125,7 @@ impl Passkeys {
         Passkeys {
             limiters: Arc::new(Limiters::new(&RateLimits::OFF, &platform.clock)),
             authenticators: Arc::default(),
+            metadata_reminder: Arc::default(),
             platform,
             recent: Arc::default(),
             public_url: None,
@@ -156,6 +164,8 @@ impl Passkeys {
 
     /// Deletes what has expired, in batches small enough not to be felt by requests.
     ///
+    /// Also warns, once a day, of imported metadata that is out of date.
+    ///
     /// To be called every few minutes. Nothing depends on it for being right: an
     /// expired row is refused whether it is still there or not. Transactions and
     /// handshakes are kept for an hour after they expired, so that a late finish
@@ -164,6 +174,7 @@ impl Passkeys {
         self.limiters.sweep();
         let db = &self.platform.db;
         let now_ms = self.platform.clock.now_ms();
+        self.remind_of_metadata(now_ms).await?;
         let remembered_ms = now_ms - REMEMBERED_AFTER_EXPIRY_MS;
         Ok(Swept {
             transactions: db

@@ -44,6 +44,10 @@ const MIGRATIONS: &[Migration] = &[
         "0011_passkeys_conditional",
         include_str!("../../../migrations/0011_passkeys_conditional.sql"),
     ),
+    (
+        "0012_passkeys_metadata",
+        include_str!("../../../migrations/0012_passkeys_metadata.sql"),
+    ),
 ];
 
 /// Brings the schema up to date. Safe when several processes start at once:

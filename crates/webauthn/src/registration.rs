@@ -133,6 +133,14 @@ impl RegistrationResponse {
         &self.credential_id
     }
 
+    /// The model that the authenticator data names, if it can be read: to look up what is known about it for
+    /// [`DirectAttestation::models`](crate::DirectAttestation::models). Nothing of it is believed yet.
+    pub fn claimed_aaguid(&self) -> Option<[u8; 16]> {
+        let object = AttestationObject::parse(&self.attestation_object).ok()?;
+        let attested = Attested::parse(object.authenticator_data).ok()?;
+        Some(attested.aaguid)
+    }
+
     /// The transports the client reports, unknown ones included.
     pub fn transports(&self) -> &[String] {
         &self.transports

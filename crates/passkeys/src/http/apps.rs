@@ -60,6 +60,8 @@ fn app_answer(app: App) -> Result<Response, Failure> {
 
 fn changes(body: &Object) -> Result<AppChanges, Refusal> {
     let settings = body.optional_object("settings")?.unwrap_or_default();
+    let aaguid =
+        |text: &str| Uuid::parse_str(text).map_err(|_| format!("{text:?} is not an AAGUID"));
     let owned = |name| Ok::<_, Refusal>(body.optional_text(name)?.map(str::to_owned));
     Ok(AppChanges {
         name: owned("name")?,
@@ -104,9 +106,9 @@ fn changes(body: &Object) -> Result<AppChanges, Refusal> {
                     })
                 })?
                 .map(|certificates| certificates.concat()),
-            allowed_aaguids: settings.optional_list("allowed_aaguids", |text| {
-                Uuid::parse_str(text).map_err(|_| format!("{text:?} is not an AAGUID"))
-            })?,
+            allowed_aaguids: settings.optional_list("allowed_aaguids", aaguid)?,
+            denied_aaguids: settings.optional_list("denied_aaguids", aaguid)?,
+            uses_metadata: settings.optional_bool("uses_metadata")?,
             allows_synced_passkeys: settings.optional_bool("allows_synced_passkeys")?,
             public_signup: body.optional_bool("public_signup")?,
             embedding_origins: settings.optional_texts("embedding_origins")?,

@@ -352,6 +352,10 @@ pub(super) struct ChangedSettings {
     trust_anchors: Option<Vec<String>>,
     /// The only models that may register; empty for any.
     allowed_aaguids: Option<Vec<String>>,
+    /// Models that may not register, also if they are allowed.
+    denied_aaguids: Option<Vec<String>>,
+    /// Whether the metadata that the operator imported is believed about the models it knows.
+    uses_metadata: Option<bool>,
     /// Whether a passkey that can be copied to other devices may register.
     allows_synced_passkeys: Option<bool>,
     /// Origins of pages that may run ceremonies in a frame.
@@ -389,6 +393,11 @@ pub(super) struct ShownSettings {
     /// The only models that may register; empty for any.
     #[schema(value_type = Vec<Aaguid>)]
     allowed_aaguids: Vec<String>,
+    /// Models that may not register, also if they are allowed.
+    #[schema(value_type = Vec<Aaguid>)]
+    denied_aaguids: Vec<String>,
+    /// Whether the metadata that the operator imported is believed about the models it knows.
+    uses_metadata: bool,
     /// Whether a passkey that can be copied to other devices may register.
     allows_synced_passkeys: bool,
     /// Origins of pages that may run ceremonies in a frame.

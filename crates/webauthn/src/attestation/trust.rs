@@ -39,6 +39,11 @@ impl TrustAnchor {
             public_key: certificate.public_key().clone(),
         })
     }
+
+    /// The certificate, as it was read.
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
 }
 
 /// Walks from the first certificate up to one that an anchor issued, or that is an anchor itself, and gives the way.
