@@ -8,6 +8,7 @@ use webauthn::{
     forge::{
         SigningKey,
         attestation::{Attester, Format},
+        metadata::{MetadataFile, revocation_list},
     },
 };
 
@@ -253,6 +254,100 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
 }
 
 #[tokio::test]
+async fn an_operator_imports_metadata_beside_a_running_server() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, bytes: Vec<u8>| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("written");
+        path.to_str().expect("a path").to_owned()
+    };
+    let metadata = |arguments: &[&str]| {
+        let mut command = claviger(&database);
+        command.arg("metadata").args(arguments);
+        command
+    };
+    assert_eq!(
+        run_json(&mut metadata(&["show", "--json"])).await,
+        Value::Null
+    );
+
+    let model = "01010101-0101-0101-0101-010101010101";
+    let entries = json!([MetadataFile::entry(model, &[], &["REVOKED"])]);
+    let file = MetadataFile::new(7, "2098-12-31", entries);
+    let older = MetadataFile::new(6, "2098-12-31", json!([]));
+    let blob = write("blob.jwt", file.bytes());
+    let older = write("older.jwt", older.bytes());
+    let root = write("root.der", file.root.der());
+    let other = SigningKey::from_seed(Algorithm::Es256, "any");
+    let other = write(
+        "other.der",
+        Attester::new(Format::Packed, &other).root.der(),
+    );
+    let root_list = write("root.crl", revocation_list(&file.root, &[], "20990101"));
+    let middle = &file.certificates[1];
+    let list = write("middle.crl", revocation_list(middle, &[], "20990101"));
+    let revoking = write("revoking.crl", revocation_list(middle, &[7], "20990101"));
+
+    let imported = run_json(&mut metadata(&[
+        "import", "--file", &blob, "--root", &root, "--crl", &root_list, "--crl", &list, "--json",
+    ]))
+    .await;
+    assert_eq!(imported["number"], 7);
+    assert_eq!(imported["next_update_at"], "2099-01-01T00:00:00Z");
+    assert_eq!(
+        (&imported["models"], &imported["compromised_models"]),
+        (&json!(1), &json!(1))
+    );
+    for (arguments, reason) in [
+        (&["--file", &older, "--root", &root][..], "newest file"),
+        (&["--file", &root, "--root", &root], "not a metadata file"),
+        (&["--file", &blob, "--root", &other], "--root"),
+        (&["--file", &blob, "--root", &blob], "X.509"),
+        (&["--file", &blob, "--root", "/nowhere"], "/nowhere"),
+        (
+            &["--file", &blob, "--root", &root, "--signer-name", "x.com"],
+            "--signer-name",
+        ),
+        (
+            &[
+                "--file", &blob, "--root", &root, "--crl", &root_list, "--crl", &revoking,
+            ],
+            "revoked",
+        ),
+    ] {
+        let output = metadata(&[&["import"], arguments].concat())
+            .output()
+            .await
+            .expect("it runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
+    assert_eq!(run_json(&mut metadata(&["show", "--json"])).await, imported);
+
+    let app_id = server.seeded("app_id");
+    let updated = run_json(claviger(&database).args([
+        "app",
+        "update",
+        "--app",
+        app_id,
+        "--attestation",
+        "direct",
+        "--metadata",
+        "on",
+        "--denied-aaguid",
+        model,
+        "--json",
+    ]))
+    .await;
+    assert_eq!(updated["settings"]["uses_metadata"], true);
+    assert_eq!(updated["settings"]["denied_aaguids"], json!([model]));
+    server.kill().await;
+}
+
+#[tokio::test]
 async fn webhooks_are_made_looked_at_and_redelivered_beside_a_running_server() {
     let database = database().await;
     let server = Process::start(&database).await;
@@ -469,6 +564,7 @@ async fn help_teaches() {
         (vec!["serve", "--help"], "CLAVIGER_PUBLIC_URL"),
         (vec!["app", "create", "--help"], "--rp-id"),
         (vec!["webhook", "--help"], "docs/webhooks.md"),
+        (vec!["metadata", "--help"], "mds3.fidoalliance.org"),
     ] {
         let output = claviger(&database)
             .args(&arguments)

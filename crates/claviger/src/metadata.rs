@@ -37,8 +37,8 @@ async fn import(passkeys: &Passkeys, arguments: &MetadataImportArgs) -> Result<(
         .collect();
     let mut revocation_lists = Vec::new();
     for path in &arguments.revocation_lists {
-        let lists = read_revocation_lists(&read(path)?)
-            .map_err(|_| unreadable(path, "revocation list"))?;
+        let lists =
+            read_revocation_lists(&read(path)?).map_err(|_| unreadable(path, "revocation list"))?;
         revocation_lists.extend(lists);
     }
     let signer = MetadataSigner {

@@ -84,6 +84,7 @@ impl Passkeys {
                 .due_at_ms
                 .store(due_at_ms, Ordering::Relaxed);
             tracing::warn!(
+                reason = "metadata_outdated",
                 number = metadata.number,
                 overdue_days = (now_ms - metadata.next_update_ms) / REMIND_EVERY_MS,
                 "the metadata of authenticators is out of date; fetch the newest file and import \

@@ -13,6 +13,7 @@ mod lifetimes;
 mod lists;
 mod malformed;
 mod matrix;
+mod metadata;
 mod native_clients;
 mod openapi;
 mod pictures;

@@ -556,24 +556,10 @@ fn is_row(id: &str) -> bool {
 const ROWS: [(char, usize); 5] = [('T', 23), ('P', 22), ('R', 50), ('A', 22), ('L', 42)];
 
 /// Rows that no test here claims, and where they are instead.
-const ELSEWHERE: [(&str, &str); 4] = [
-    (
-        "T22",
-        "needs a process to kill: the acceptance tests, `durability`",
-    ),
-    (
-        "A15",
-        "no setting says what is known of a model: the tests of `webauthn`, `attestation`",
-    ),
-    (
-        "A21",
-        "no setting says what is known of a model: the tests of `webauthn`, `attestation`",
-    ),
-    (
-        "A22",
-        "no setting takes a metadata file: the tests of `webauthn`, `metadata`",
-    ),
-];
+const ELSEWHERE: [(&str, &str); 1] = [(
+    "T22",
+    "needs a process to kill: the acceptance tests, `durability`",
+)];
 
 /// Each row has inputs, or a test of its own that is named after it.
 #[test]

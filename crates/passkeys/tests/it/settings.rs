@@ -200,6 +200,8 @@ async fn what_cannot_be_set_is_refused_by_name_and_changes_nothing() {
             ("attestation", vec![json!("indirect"), json!(["direct"])]),
             ("trust_anchors", vec![json!("x"), json!(["x"]), json!([""])]),
             ("allowed_aaguids", vec![json!(["x"]), json!([[]])]),
+            ("denied_aaguids", vec![json!(["x"]), json!("x")]),
+            ("uses_metadata", vec![json!("on"), json!(1)]),
             ("allows_synced_passkeys", vec![json!("no"), json!(0)]),
             (
                 "embedding_origins",

@@ -1,8 +1,8 @@
-//! Attestation, for an app that asks for it and lists the root of one maker: A01 to A14 and A16 to A20.
-//!
-//! What must be said of a model from elsewhere, in the metadata file, is not here: A15, A21 and A22.
+//! Attestation, for an app that asks for it and lists the root of one maker, or goes by the metadata that was imported
+//! (A15, A21 and A22).
 
-use passkeys::{AttestationSettings, TrustCertificate};
+use passkeys::{AttestationSettings, MetadataError, TrustCertificate};
+use serde_json::json;
 use uuid::Uuid;
 use webauthn::{
     Algorithm, AttestationConveyance,
@@ -10,11 +10,13 @@ use webauthn::{
         ForgedRegistration, Item, SigningKey,
         attestation::tpm_public_area,
         attestation::{Android, Attester, Certificate, Extension, Format, Name, apple_nonce},
+        metadata::MetadataFile,
     },
 };
 
 use super::{Bench, Case, Ceremony, authenticator, benches, benches_with, case, outside};
 use crate::house::ORIGIN;
+use crate::metadata::{NEXT_UPDATE, entry, import};
 
 const MALFORMED: &str = "attestation_malformed";
 const SIGNATURE_BAD: &str = "attestation_signature_bad";
@@ -38,6 +40,7 @@ async fn direct_benches(allowed_aaguids: Vec<Uuid>) -> Vec<Bench> {
             conveyance: AttestationConveyance::Direct,
             trust_anchors: vec![TrustCertificate::from_der(&root).unwrap()],
             allowed_aaguids: allowed_aaguids.clone(),
+            ..AttestationSettings::default()
         };
     })
     .await
@@ -709,7 +712,6 @@ async fn a16_to_a19_each_format_keeps_its_own_rules() {
     }
 }
 
-/// A model that is not on the list is refused; a list of models that may not register is not among the settings.
 #[tokio::test]
 async fn a20_only_models_on_the_list_register() {
     const LISTED: [u8; 16] = [7; 16];
@@ -742,6 +744,194 @@ async fn a20_only_models_on_the_list_register() {
             .refuses(case20, ceremony, &mut ann, answer, |person, handshake| {
                 handshake.registration(&mut person.authenticator)
             })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a20_models_that_are_denied_do_not_register() {
+    const DENIED: [u8; 16] = [8; 16];
+    let key = SigningKey::from_seed(Algorithm::Es256, "any");
+    let root = Attester::new(Format::Packed, &key).root.der();
+    let benches = benches_with(|new| {
+        new.settings.attestation = AttestationSettings {
+            conveyance: AttestationConveyance::Direct,
+            trust_anchors: vec![TrustCertificate::from_der(&root).unwrap()],
+            denied_aaguids: vec![Uuid::from_bytes(DENIED)],
+            ..AttestationSettings::default()
+        };
+    });
+    for bench in benches.await {
+        for format in CHAINED {
+            claims(&bench, format, "A20", DENIED, "model_not_allowed").await;
+        }
+    }
+}
+
+/// In the metadata, with keys on P-256.
+const KNOWN: [u8; 16] = [1; 16];
+/// The same, of another maker.
+const OTHER_MAKERS: [u8; 16] = [2; 16];
+/// The same, with RSA keys.
+const RSA_ONLY: [u8; 16] = [3; 16];
+const COMPROMISED: [u8; 16] = [4; 16];
+const REVOKED: [u8; 16] = [5; 16];
+const UNKNOWN: [u8; 16] = [6; 16];
+
+fn metadata(number: i64) -> MetadataFile {
+    let stranger = SigningKey::from_seed(Algorithm::Es256, "stranger");
+    let stranger = Certificate::authority("Root", &stranger, "Root", &stranger);
+    let others = webauthn::aaguid::format(&OTHER_MAKERS);
+    let mut rsa_only = entry(RSA_ONLY, &[]);
+    rsa_only["metadataStatement"]["authenticationAlgorithms"] =
+        json!(["rsassa_pkcsv15_sha256_raw"]);
+    let entries = json!([
+        entry(KNOWN, &["FIDO_CERTIFIED_L1", "UPDATE_AVAILABLE"]),
+        MetadataFile::entry(&others, &[&stranger], &[]),
+        rsa_only,
+        entry(
+            COMPROMISED,
+            &["ATTESTATION_KEY_COMPROMISE", "FIDO_CERTIFIED_L2"]
+        ),
+        entry(REVOKED, &["FIDO_CERTIFIED", "REVOKED"]),
+    ]);
+    MetadataFile::new(number, NEXT_UPDATE, entries)
+}
+
+/// Apps that go by the metadata, and perhaps by the maker of all honest attesters.
+async fn metadata_benches(believes_maker: bool) -> Vec<Bench> {
+    let key = SigningKey::from_seed(Algorithm::Es256, "any");
+    let root = Attester::new(Format::Packed, &key).root.der();
+    benches_with(|new| {
+        let root = TrustCertificate::from_der(&root).unwrap();
+        new.settings.attestation = AttestationSettings {
+            conveyance: AttestationConveyance::Direct,
+            trust_anchors: if believes_maker { vec![root] } else { vec![] },
+            uses_metadata: true,
+            ..AttestationSettings::default()
+        };
+    })
+    .await
+}
+
+/// An honest statement about the model `aaguid` is refused; the same about [`KNOWN`] is accepted.
+async fn claims(bench: &Bench, format: Format, row: &str, aaguid: [u8; 16], reason: &str) {
+    let what = format!("{format:?} of model {}", aaguid[0]);
+    claims_with(bench, format, case(row, &what, reason), |_, forged| {
+        forged.attested().aaguid = aaguid;
+    })
+    .await;
+}
+
+async fn claims_with(
+    bench: &Bench,
+    format: Format,
+    case: Case<'_>,
+    change: impl FnOnce(&mut Attester, &mut ForgedRegistration),
+) {
+    let mut person = bench.newcomer(Algorithm::Es256);
+    person.format = Some(format);
+    person.authenticator.aaguid = KNOWN;
+    let ceremony = Ceremony::Registration;
+    let answer = outside(ceremony, case.reason);
+    bench
+        .refuses(case, ceremony, &mut person, answer, |person, handshake| {
+            let mut forged = person.authenticator.create(&handshake.public_key, ORIGIN);
+            let mut attester = Attester::new(format, &person.authenticator.key);
+            change(&mut attester, &mut forged);
+            attester.attest(&mut forged);
+            handshake.finish(forged.json())
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a15_the_leafs_key_is_of_a_kind_that_the_metadata_says_of_the_model() {
+    for bench in metadata_benches(false).await {
+        import(&bench.house.passkeys, &metadata(1)).await.unwrap();
+        for format in CHAINED {
+            claims(&bench, format, "A15", RSA_ONLY, CERTIFICATE_BAD).await;
+        }
+        for format in [Format::Packed, Format::Tpm] {
+            let what = format!("{format:?} with a key on P-384");
+            let case = case("A15", &what, CERTIFICATE_BAD);
+            claims_with(&bench, format, case, |attester, _| {
+                let key = SigningKey::from_seed(Algorithm::Es384, "another");
+                attester.key = key.clone();
+                attester.leaf().key = key;
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a21_a_model_that_is_compromised_or_revoked_is_refused() {
+    for believes_maker in [false, true] {
+        for bench in metadata_benches(believes_maker).await {
+            import(&bench.house.passkeys, &metadata(1)).await.unwrap();
+            for format in CHAINED {
+                for aaguid in [COMPROMISED, REVOKED] {
+                    claims(&bench, format, "A21", aaguid, "model_compromised").await;
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a22_whom_to_believe_is_what_the_metadata_in_use_says() {
+    for bench in metadata_benches(false).await {
+        let passkeys = &bench.house.passkeys;
+        // No file, or none that was accepted: nobody is believed.
+        let nobody = async || {
+            let mut ann = bench.newcomer(Algorithm::Es256);
+            ann.format = Some(Format::Packed);
+            ann.authenticator.aaguid = KNOWN;
+            let handshake = bench.start(Ceremony::Registration, &ann.external_id).await;
+            let finish = super::respond(Ceremony::Registration, &handshake, &mut ann);
+            bench
+                .finish(Ceremony::Registration, &finish)
+                .await
+                .refuses(401, "webauthn_login_failed");
+            assert_eq!(bench.recorded(&handshake).await, UNTRUSTED);
+        };
+        nobody().await;
+        let mut forged = metadata(9);
+        forged.key = SigningKey::from_seed(Algorithm::Es256, "stranger");
+        let refused = import(passkeys, &forged).await;
+        assert_eq!(refused, Err(MetadataError::SignatureBad));
+        nobody().await;
+
+        import(passkeys, &metadata(2)).await.unwrap();
+        for format in CHAINED {
+            claims(&bench, format, "A22", UNKNOWN, UNTRUSTED).await;
+            claims(&bench, format, "A22", OTHER_MAKERS, UNTRUSTED).await;
+        }
+        // Refused files do not change who is believed.
+        let mut older = metadata(1);
+        older.content["entries"] = json!([entry(UNKNOWN, &[])]);
+        let refused = import(passkeys, &older).await;
+        assert_eq!(refused, Err(MetadataError::Superseded));
+        let outdated = MetadataFile::new(3, "2024-08-01", json!([entry(UNKNOWN, &[])]));
+        let refused = import(passkeys, &outdated).await;
+        assert_eq!(refused, Err(MetadataError::Outdated));
+        claims(&bench, Format::Packed, "A22", UNKNOWN, UNTRUSTED).await;
+        // A newer one does.
+        let newer = MetadataFile::new(3, NEXT_UPDATE, json!([entry(UNKNOWN, &[])]));
+        import(passkeys, &newer).await.unwrap();
+        nobody().await;
+    }
+    // The app's own anchors stand for models that the metadata does not know, and for no others.
+    for bench in metadata_benches(true).await {
+        import(&bench.house.passkeys, &metadata(1)).await.unwrap();
+        claims(&bench, Format::Packed, "A22", OTHER_MAKERS, UNTRUSTED).await;
+        let mut ann = bench.newcomer(Algorithm::Es256);
+        ann.format = Some(Format::Packed);
+        ann.authenticator.aaguid = UNKNOWN;
+        let case22 = case("A22", "a model that the app alone knows", "accepted");
+        bench
+            .accepts(case22, Ceremony::Registration, &mut ann)
             .await;
     }
 }
