@@ -1,6 +1,7 @@
 //! Which authenticators an app lets register, and whose word about them it
 //! believes. Pure; the rules of the formats and of trust are the `webauthn`
-//! crate's (webauthn-checks section 5 and R50).
+//! crate's (webauthn-checks section 5 and R50). What is known about models is
+//! `metadata`'s.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use platform::Fault;
