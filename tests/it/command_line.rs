@@ -1,5 +1,7 @@
 //! The program as a person at a terminal meets it.
 
+use std::time::{Duration, Instant};
+
 use acceptance::{Process, database, process::claviger};
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -232,6 +234,11 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
     assert_eq!(output.status.code(), Some(1));
     assert!(!String::from_utf8_lossy(&output.stderr).contains(secret));
     succeed(&mut delete(key["api_key_id"].as_str().expect("an id"))).await;
+    // The server believes for a second what it has read (decision 7).
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while get().await.0 == 200 {
+        assert!(Instant::now() < deadline, "the deleted key still works");
+    }
     assert_eq!(get().await.0, 401);
 
     for (setting, reason) in [
