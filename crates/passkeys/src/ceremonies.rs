@@ -570,13 +570,12 @@ async fn register(
         return Err(Denial::UserInactive.into());
     }
     let attestation = &app.settings.attestation;
-    let claimed_model = response
-        .claimed_aaguid()
-        .filter(|_| attestation.asks_metadata());
-    let model = match claimed_model {
-        Some(aaguid) => metadata::find_model(tx, &aaguid).await?,
-        None => None,
-    };
+    let mut model = None;
+    if attestation.asks_metadata()
+        && let Some(aaguid) = response.claimed_aaguid()
+    {
+        model = metadata::find_model(tx, &aaguid).await?;
+    }
     let registration = webauthn::registration::verify(
         &ExpectedRegistration {
             relying_party: &app.relying_party(&handshake.rp_id),
