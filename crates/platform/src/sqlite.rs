@@ -13,7 +13,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc as blocking},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -34,6 +34,10 @@ const BATCH_MAX: usize = 256;
 /// How long to wait for another process (a sub-command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CACHED_STATEMENTS: usize = 256;
+/// How long the writer waits for more to share a commit: at least, or not at all, because a thread
+/// cannot sleep for less with any accuracy; and at most.
+const PAUSE_MIN: Duration = Duration::from_micros(80);
+const PAUSE_MAX: Duration = Duration::from_millis(1);
 /// How many pages the write-ahead log grows by before they are copied into the
 /// database, beside the writer.
 const CHECKPOINT_PAGES: c_int = 4_000;
@@ -229,20 +233,29 @@ where
 fn write_until_closed(session: Session, mut work: mpsc::Receiver<Box<dyn Work>>) {
     let mut tx = Tx(Connection::Sqlite(session));
     let mut batch = Vec::with_capacity(BATCH_MAX);
+    let mut expected = 0;
+    let mut pause = Duration::ZERO;
     while work.blocking_recv_many(&mut batch, BATCH_MAX) > 0 {
-        // The first of several wakes this thread, perhaps before the others were sent. Whoever is
-        // about to send may do so first: one commit for all is the cheapest.
-        std::thread::yield_now();
+        // Of callers that are busy with one request after the other, those who were just answered
+        // come back in a moment. Without this, they and those who came meanwhile would take turns,
+        // each time with a commit for one group only. A lone caller never waits here.
+        if batch.len() < expected && pause >= PAUSE_MIN {
+            std::thread::sleep(pause);
+        }
         while batch.len() < BATCH_MAX
             && let Ok(piece) = work.try_recv()
         {
             batch.push(piece);
         }
+        let (count, began) = (batch.len(), Instant::now());
         let committed = commit_together(&mut tx, &mut batch)
             .map_err(|error| format!("committing to the database: {error}"));
+        // Less than the commit that it may save.
+        pause = (began.elapsed() / 2).min(PAUSE_MAX);
         for piece in batch.drain(..) {
             piece.answer(committed.clone());
         }
+        expected = count + work.len();
     }
 }
 
