@@ -34,6 +34,8 @@ const BATCH_MAX: usize = 256;
 /// How long to wait for another process (a sub-command beside a running server).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const CACHED_STATEMENTS: usize = 256;
+/// A commit shared by so many costs each of them so little that nobody waits for more.
+const SHARED_ENOUGH: usize = 16;
 /// How long the writer waits for more to share a commit: at least, or not at all, because a thread
 /// cannot sleep for less with any accuracy; and at most.
 const PAUSE_MIN: Duration = Duration::from_micros(80);
@@ -241,6 +243,9 @@ fn write_until_closed(session: Session, mut work: mpsc::Receiver<Box<dyn Work>>)
         // each time with a commit for one group only. A lone caller never waits here.
         if batch.len() < expected && pause >= PAUSE_MIN {
             std::thread::sleep(pause);
+        } else {
+            // The first of several wakes this thread, perhaps before the others were sent.
+            std::thread::yield_now();
         }
         while batch.len() < BATCH_MAX
             && let Ok(piece) = work.try_recv()
@@ -255,7 +260,7 @@ fn write_until_closed(session: Session, mut work: mpsc::Receiver<Box<dyn Work>>)
         for piece in batch.drain(..) {
             piece.answer(committed.clone());
         }
-        expected = count + work.len();
+        expected = (count + work.len()).min(SHARED_ENOUGH);
     }
 }
 
