@@ -158,6 +158,8 @@ impl<'b> CoseKey<'b> {
         if is_small_order(x) {
             return Err(Denial::PublicKeyWeak);
         }
+        // aws-lc looks for the point when it verifies (RFC 8032 section 5.1.7), so that bytes which are none are taken
+        // here. Nothing is ever signed under them: such a key harms only whoever registers it.
         parsed(&ED25519, x)
     }
 
@@ -579,6 +581,24 @@ mod tests {
                 key.set(Item::Int(-2), Item::Bytes(x.clone()));
                 let denial = read(&key, Algorithm::EdDsa).unwrap_err();
                 assert_eq!(denial, Denial::PublicKeyWeak, "{x:02x?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_verifies_under_an_ed25519_key_that_is_no_point() {
+        let ours = SigningKey::from_seed(Algorithm::EdDsa, "ours");
+        for y in [2, 7, 8, 11, 12, 13, 17, 20, 22] {
+            let mut x = [0; 32];
+            x[0] = y;
+            let mut key = ours.cose_key();
+            key.set(Item::Int(-2), Item::Bytes(x.to_vec()));
+            let key = read(&key, Algorithm::EdDsa).unwrap();
+            for signature in [ours.sign(b"message"), vec![0; 64], [x, [0; 32]].concat()] {
+                assert_eq!(
+                    key.verify(b"message", &signature),
+                    Err(Denial::SignatureBad)
+                );
             }
         }
     }
