@@ -4,6 +4,7 @@ mod accepted;
 mod attestation;
 mod authentication;
 mod client_data;
+mod differential;
 mod metadata;
 mod options;
 mod properties;

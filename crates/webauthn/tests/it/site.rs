@@ -1,6 +1,6 @@
 //! A relying party, the ceremonies it runs, and the two checks most tests are made of.
 
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 use serde_json::Value;
 use webauthn::forge::{Authenticator, ForgedAuthentication, ForgedRegistration, SigningKey};
@@ -23,7 +23,7 @@ pub(crate) const ALGORITHMS: [Algorithm; 3] =
     [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256];
 
 /// What one relying party expects of its ceremonies.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) relying_party: RelyingParty,
     pub(crate) challenge: Vec<u8>,
@@ -209,16 +209,19 @@ impl Site {
     }
 }
 
-/// An honest authenticator with a key of `algorithm`. RSA keys are slow to make, so all tests share one.
+/// An honest authenticator with a key of `algorithm`. Keys are slow to make, so all tests share them.
 pub(crate) fn authenticator(algorithm: Algorithm) -> Authenticator {
-    static RSA: OnceLock<SigningKey> = OnceLock::new();
-    match algorithm {
-        Algorithm::Rs256 => {
-            let key = RSA.get_or_init(|| SigningKey::from_seed(Algorithm::Rs256, "shared"));
-            Authenticator::with_key(key.clone(), "ann's phone")
+    static KEYS: Mutex<Vec<SigningKey>> = Mutex::new(Vec::new());
+    let mut keys = KEYS.lock().unwrap();
+    let known = keys.iter().find(|key| key.algorithm() == algorithm);
+    let key = match known {
+        Some(key) => key.clone(),
+        None => {
+            keys.push(SigningKey::from_seed(algorithm, "ann's phone"));
+            keys[keys.len() - 1].clone()
         }
-        _ => Authenticator::new(algorithm, "ann's phone"),
-    }
+    };
+    Authenticator::with_key(key, "ann's phone")
 }
 
 /// All ways to write `json` with `name` broken, as a member that must be base64url text.

@@ -462,13 +462,13 @@ fn parts_of_two_vectors_do_not_fit_together() {
 }
 
 /// The file of vectors.
-struct Vectors(Value);
+pub(crate) struct Vectors(Value);
 
 /// One pair of a registration and an authentication.
-struct Vector(Value);
+pub(crate) struct Vector(pub(crate) Value);
 
 impl Vectors {
-    fn load() -> Option<Self> {
+    pub(crate) fn load() -> Option<Self> {
         let path = match std::env::var_os("CLAVIGER_WEBAUTHN_VECTORS") {
             Some(path) => PathBuf::from(path),
             None => PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -489,7 +489,7 @@ impl Vectors {
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = Vector> {
+    pub(crate) fn all(&self) -> impl Iterator<Item = Vector> {
         let vectors = self.0["vectors"].as_array().unwrap();
         assert_eq!(vectors.len(), 15);
         vectors.iter().cloned().map(Vector)
@@ -500,7 +500,7 @@ impl Vectors {
     }
 
     /// What a relying party expects of one of the ceremonies of a vector.
-    fn site(&self, vector: &Vector, ceremony: &str) -> Site {
+    pub(crate) fn site(&self, vector: &Vector, ceremony: &str) -> Site {
         Site {
             relying_party: RelyingParty {
                 rp_id: self.0["rp_id"].as_str().unwrap().into(),
@@ -580,11 +580,11 @@ fn position(bytes: &[u8], part: &[u8]) -> usize {
 }
 
 impl Vector {
-    fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         self.0["name"].as_str().unwrap()
     }
 
-    fn registration(&self) -> Value {
+    pub(crate) fn registration(&self) -> Value {
         let ceremony = &self.0["registration"];
         let id = base64url(&ceremony["credential_id"]);
         json!({
@@ -598,7 +598,7 @@ impl Vector {
         })
     }
 
-    fn authentication(&self, credential: &Credential) -> Value {
+    pub(crate) fn authentication(&self, credential: &Credential) -> Value {
         let ceremony = &self.0["authentication"];
         let id = BASE64_URL_SAFE_NO_PAD.encode(&credential.id);
         json!({
@@ -634,7 +634,7 @@ fn base64url(hexadecimal: &Value) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(hex(hexadecimal))
 }
 
-fn hex(json: &Value) -> Vec<u8> {
+pub(crate) fn hex(json: &Value) -> Vec<u8> {
     let digits = json.as_str().unwrap();
     (0..digits.len())
         .step_by(2)
