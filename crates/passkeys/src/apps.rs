@@ -157,9 +157,12 @@ impl Passkeys {
             .await
     }
 
-    /// All apps with this RP ID, the oldest first.
-    pub(crate) async fn list_apps_of_rp_id(&self, rp_id: &str) -> Result<Vec<App>, Fault> {
-        let rp_id = rp_id.to_owned();
+    /// All apps with the public host of this server as their RP ID, the oldest first.
+    pub(crate) async fn list_apps_of_public_host(&self) -> Result<Vec<App>, Fault> {
+        // A public address whose host cannot be an RP ID is no app's.
+        let Some(Ok(rp_id)) = self.public_url.as_deref().map(origin::default_rp_id) else {
+            return Ok(Vec::new());
+        };
         self.platform
             .db
             .read(async move |tx| {

@@ -9,7 +9,7 @@
 use serde_json::{Value, json};
 use webauthn::origin;
 
-use crate::{App, AppId, NativeSoftware, Passkeys, Refusal, app_settings::without_repeats};
+use crate::{App, NativeSoftware, app_settings::without_repeats};
 
 /// A file of a domain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,27 +45,6 @@ impl AssociationFile {
             AssociationFile::Android => android(apps),
             AssociationFile::RelatedOrigins => related_origins(apps),
         }
-    }
-}
-
-impl Passkeys {
-    /// The apps whose domain's files lie at the root of this server: those with
-    /// its own public host as their RP ID.
-    pub(crate) async fn list_apps_of_public_host(&self) -> Result<Vec<App>, platform::Fault> {
-        // A public address whose host cannot be an RP ID is no app's.
-        match self.public_url.as_deref().map(origin::default_rp_id) {
-            Some(Ok(host)) => self.list_apps_of_rp_id(&host).await,
-            Some(Err(_)) | None => Ok(Vec::new()),
-        }
-    }
-
-    /// The app whose files are asked for.
-    pub(crate) async fn get_app(&self, id: Option<AppId>) -> Result<App, crate::Failure> {
-        let app = match id {
-            Some(id) => self.find_app(&id).await?,
-            None => None,
-        };
-        Ok(app.ok_or(Refusal::AppNotFound)?)
     }
 }
 

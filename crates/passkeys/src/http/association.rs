@@ -125,7 +125,11 @@ async fn of_app(
 ) -> Result<Response, Failure> {
     // A path that cannot be decoded names no app.
     let app_id = path.ok().and_then(|Path(text)| AppId::parse(&text));
-    let app = passkeys.get_app(app_id).await?;
+    let app = match app_id {
+        Some(app_id) => passkeys.find_app(&app_id).await?,
+        None => None,
+    };
+    let app = app.ok_or(Refusal::AppNotFound)?;
     Ok(Json(file.content(&[app])).into_response())
 }
 
