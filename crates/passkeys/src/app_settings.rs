@@ -245,7 +245,7 @@ pub(crate) fn algorithm_name(algorithm: Algorithm) -> &'static str {
 
 /// The algorithm of a name; nothing for one that is not offered.
 pub fn algorithm_named(name: &str) -> Option<Algorithm> {
-    ALGORITHMS
+    Algorithm::ALL
         .into_iter()
         .find(|algorithm| algorithm_name(*algorithm) == name)
 }
@@ -298,14 +298,6 @@ pub(crate) fn set<T: Clone>(to: &mut T, change: &Option<T>) {
 fn invalid(text: String) -> Refusal {
     Refusal::InvalidRequest(text)
 }
-
-const ALGORITHMS: [Algorithm; 5] = [
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Es512,
-    Algorithm::Rs256,
-    Algorithm::EdDsa,
-];
 const ORIGINS_MAX: usize = 64;
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60 * SECOND_MS;
@@ -377,7 +369,7 @@ mod tests {
 
     #[test]
     fn an_algorithm_has_one_name() {
-        for algorithm in ALGORITHMS {
+        for algorithm in Algorithm::ALL {
             assert_eq!(algorithm_named(algorithm_name(algorithm)), Some(algorithm));
         }
         for name in ["", "es256", "PS256", "RS1", "-7"] {

@@ -32,6 +32,15 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
+    /// All that this crate verifies.
+    pub const ALL: [Self; 5] = [
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::Rs256,
+        Self::EdDsa,
+    ];
+
     /// The number in the COSE registry.
     pub fn cose_id(self) -> i64 {
         self as i64
@@ -39,15 +48,9 @@ impl Algorithm {
 
     /// The algorithm of a COSE number, if this crate verifies it.
     pub fn from_cose_id(id: i64) -> Option<Self> {
-        [
-            Self::Es256,
-            Self::Es384,
-            Self::Es512,
-            Self::Rs256,
-            Self::EdDsa,
-        ]
-        .into_iter()
-        .find(|algorithm| algorithm.cose_id() == id)
+        Self::ALL
+            .into_iter()
+            .find(|algorithm| algorithm.cose_id() == id)
     }
 }
 
@@ -367,21 +370,13 @@ mod tests {
     use super::*;
     use crate::forge::{Item, SigningKey};
 
-    const ALL: [Algorithm; 5] = [
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::Es512,
-        Algorithm::Rs256,
-        Algorithm::EdDsa,
-    ];
-
     fn read(key: &Item, algorithm: Algorithm) -> Result<PublicKey, Denial> {
         CoseKey::read(&key.encode())?.public_key(algorithm)
     }
 
     #[test]
     fn a_cose_number_and_its_algorithm_lead_to_each_other() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             assert_eq!(
                 Algorithm::from_cose_id(algorithm.cose_id()),
                 Some(algorithm)
@@ -400,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_key_of_each_algorithm_verifies_its_own_signature_only() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             let ours = SigningKey::from_seed(algorithm, "ours");
             let other = SigningKey::from_seed(algorithm, "other");
             let key = read(&ours.cose_key(), algorithm).unwrap();
@@ -416,8 +411,8 @@ mod tests {
 
     #[test]
     fn a_key_that_does_not_fit_its_algorithm_is_malformed() {
-        for ours in ALL {
-            for other in ALL {
+        for ours in Algorithm::ALL {
+            for other in Algorithm::ALL {
                 let key = SigningKey::from_seed(other, "other").cose_key();
                 let verdict = read(&key, ours).map(|_| ());
                 let expected = if ours == other {
@@ -432,7 +427,7 @@ mod tests {
 
     #[test]
     fn a_key_from_elsewhere_is_judged_like_a_registered_one() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             let mut key = SigningKey::from_seed(algorithm, "ours").cose_key();
             assert_eq!(check_public_key(&key.encode()), Ok(algorithm));
             key.set(Item::Int(1), Item::Int(9));

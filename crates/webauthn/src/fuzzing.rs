@@ -35,14 +35,6 @@ const RP_ID: &str = "example.org";
 const CHALLENGE: [u8; 32] = [0x5a; 32];
 /// 1 July 2026.
 const NOW_MS: i64 = 1_782_864_000_000;
-const ALGORITHMS: [Algorithm; 5] = [
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Es512,
-    Algorithm::Rs256,
-    Algorithm::EdDsa,
-];
-
 /// The `publicKey` options of the site's registrations.
 pub fn registration_options() -> Value {
     registration::options(&RegistrationOptions {
@@ -51,7 +43,7 @@ pub fn registration_options() -> Value {
         user_id: "aB3dE6gH9jK2mN5pQ8sT1vW4",
         display_name: "ann",
         challenge: &CHALLENGE,
-        algorithms: &ALGORITHMS,
+        algorithms: &Algorithm::ALL,
         timeout_ms: 300_000,
         exclude: &[],
         attachment: None,
@@ -334,7 +326,7 @@ impl Site {
             relying_party: &self.relying_party,
             challenge: &CHALLENGE,
             user_verification: UserVerification::Preferred,
-            algorithms: &ALGORITHMS,
+            algorithms: &Algorithm::ALL,
             conditional: false,
             attestation,
             now_ms: NOW_MS,

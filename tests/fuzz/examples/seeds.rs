@@ -21,14 +21,6 @@ use webauthn::{
     fuzzing::{CREDENTIALS, ORIGIN, authentication_options, authenticator, registration_options},
 };
 
-const ALGORITHMS: [Algorithm; 5] = [
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Es512,
-    Algorithm::Rs256,
-    Algorithm::EdDsa,
-];
-
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus");
     for target in TARGETS {
@@ -67,9 +59,9 @@ fn registration(algorithm: Algorithm) -> ForgedRegistration {
 }
 
 fn registrations() -> Vec<Vec<u8>> {
-    let mut forged: Vec<ForgedRegistration> = ALGORITHMS.map(registration).into();
+    let mut forged: Vec<ForgedRegistration> = Algorithm::ALL.map(registration).into();
     for format in [Format::PackedSelf].into_iter().chain(Format::CERTIFIED) {
-        for algorithm in ALGORITHMS {
+        for algorithm in Algorithm::ALL {
             // Neither has a form for other keys.
             let is_possible = match format {
                 Format::FidoU2f => algorithm == Algorithm::Es256,
@@ -163,7 +155,7 @@ fn client_data() -> Vec<Vec<u8>> {
 }
 
 fn keys() -> Vec<Vec<u8>> {
-    let mut seeds: Vec<Vec<u8>> = ALGORITHMS
+    let mut seeds: Vec<Vec<u8>> = Algorithm::ALL
         .map(|algorithm| cose_key(algorithm).encode())
         .into();
     seeds.push(
@@ -259,7 +251,7 @@ fn imports() -> Vec<Vec<u8>> {
         2,
         r#"{"user_id": "u1", "credential_id": "0aFF", "user_handle": "6869"}"#,
     ));
-    for algorithm in ALGORITHMS {
+    for algorithm in Algorithm::ALL {
         let key = cose_key(algorithm).encode();
         seeds.push(form(3, BASE64_URL_SAFE_NO_PAD.encode(&key)));
     }

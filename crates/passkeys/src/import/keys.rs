@@ -303,14 +303,6 @@ mod tests {
 
     use super::*;
 
-    const ALL: [Algorithm; 5] = [
-        Algorithm::Es256,
-        Algorithm::Es384,
-        Algorithm::Es512,
-        Algorithm::Rs256,
-        Algorithm::EdDsa,
-    ];
-
     /// A parameter of a COSE_Key.
     fn parameter(key: &mut Item, label: i64) -> Vec<u8> {
         match key.entries().iter().find(|(k, _)| *k == Item::Int(label)) {
@@ -366,7 +358,7 @@ mod tests {
 
     #[test]
     fn a_key_is_the_same_in_whatever_form_it_comes() {
-        for algorithm in ALL {
+        for algorithm in Algorithm::ALL {
             let mut key = SigningKey::from_seed(algorithm, "ann").cose_key();
             let cose = key.encode();
             let (jwk, spki) = other_forms(&mut key, algorithm);
