@@ -140,9 +140,7 @@ impl TrustCertificate {
             false => Ok(certificates),
         }
     }
-}
 
-impl TrustCertificate {
     /// The certificate in DER.
     pub fn der(&self) -> &[u8] {
         &self.0

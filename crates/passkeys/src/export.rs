@@ -11,7 +11,7 @@ use platform::{Fault, Row, values};
 use serde_json::{Map, Value, json};
 use webauthn::aaguid;
 
-use crate::{AppId, Device, Passkeys, User, UserId, authenticators::Authenticators};
+use crate::{AppId, Device, Passkeys, User, UserId, authenticators::Authenticators, times::time};
 
 /// Why an export stopped.
 #[derive(Debug, thiserror::Error)]
@@ -213,16 +213,10 @@ fn device_line(
         }
     }
     set("usage_count", device.usage_count.into());
-    set("created_at", time(device.created_at_ms)?);
-    set("updated_at", time(device.updated_at_ms)?);
-    set("last_login_at", time(device.last_login_at_ms)?);
+    set("created_at", json!(time(device.created_at_ms)?));
+    set("updated_at", json!(time(device.updated_at_ms)?));
+    set("last_login_at", json!(time(device.last_login_at_ms)?));
     Ok(line)
-}
-
-fn time(at_ms: i64) -> Result<Value, Fault> {
-    let time = jiff::Timestamp::from_millisecond(at_ms)
-        .map_err(|error| Fault::while_doing("writing a stored time", error))?;
-    Ok(format!("{time:.6}").into())
 }
 
 /// How many rows are read at once.
