@@ -20,7 +20,7 @@ use super::{
     query::Query,
     requests::{
         EventListQuery, NewAuthenticateTransaction, NewRegisterTransaction, NonceToVerify,
-        UserListQuery,
+        PageQuery, UserListQuery,
     },
     wire::{
         self, CreatedTransaction, DeviceList, EventAnswer, EventList, UserAnswer, UserInfo,
@@ -125,7 +125,7 @@ pub(super) async fn verify_nonce(
 /// Filters that are given must all hold. No match is an empty list (section b.6).
 #[utoipa::path(
     get, path = "/v1/apps/{app_id}/users", tag = MANAGEMENT,
-    params(UserListQuery),
+    params(PageQuery, UserListQuery),
     responses((status = 200, description = "One page.", body = UserList)),
 )]
 pub(super) async fn list_users(
@@ -262,7 +262,7 @@ pub(super) async fn revoke_device(
 /// Filters that are given must all hold. No match is an empty list (section b.9).
 #[utoipa::path(
     get, path = "/v1/apps/{app_id}/events", tag = MANAGEMENT,
-    params(EventListQuery),
+    params(PageQuery, EventListQuery),
     responses((status = 200, description = "One page.", body = EventList)),
 )]
 pub(super) async fn list_events(

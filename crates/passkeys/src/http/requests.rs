@@ -17,18 +17,22 @@ use crate::{
     TransactionId, WebhookEventType, events::info::EventInfo, ids::HandshakeId, times::Time,
 };
 
+/// The customer's own, unchanging id of a user: 1 to 256 bytes of UTF-8 without NUL.
+#[derive(ToSchema)]
+#[schema(
+    min_length = 1,
+    max_length = 256,
+    pattern = r"^[^\x00]+$",
+    example = "ann"
+)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct ExternalIdText(String);
+
 /// For whom a passkey may be made, and what the authenticator calls it.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct NewRegisterTransaction {
-    /// The customer's own, unchanging id of the user: 1 to 256 bytes of UTF-8 without NUL.
-    #[schema(
-        min_length = 1,
-        max_length = 256,
-        pattern = r"^[^\x00]+$",
-        example = "ann"
-    )]
-    external_id: String,
+    external_id: ExternalIdText,
     /// What the authenticator shows: 1 to 128 characters without NUL.
     #[schema(
         min_length = 1,
@@ -43,14 +47,7 @@ pub(super) struct NewRegisterTransaction {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used")]
 pub(super) struct NewAuthenticateTransaction {
-    /// The customer's own, unchanging id of the user: 1 to 256 bytes of UTF-8 without NUL.
-    #[schema(
-        min_length = 1,
-        max_length = 256,
-        pattern = r"^[^\x00]+$",
-        example = "ann"
-    )]
-    external_id: String,
+    external_id: ExternalIdText,
 }
 
 /// A nonce to redeem.
@@ -481,40 +478,38 @@ pub(super) struct WebhookMessage {
     data: EventInfo,
 }
 
-/// Which deliveries, and which page.
+/// Which page of a list.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its parameters are used")]
-pub(super) struct DeliveryListQuery {
+pub(super) struct PageQuery {
     /// From 1.
     #[param(minimum = 1, default = 1)]
     page: Option<i32>,
     /// How many to a page.
     #[param(minimum = 1, maximum = 500, default = 15)]
     limit: Option<i32>,
-    /// Unix seconds: only deliveries created before; now, unless given.
+    /// Unix seconds: only what was created before; now, unless given. Give the answer's
+    /// `created_before` with the next page, so that nothing moves between pages.
     #[param(minimum = 0)]
     created_before: Option<i64>,
+}
+
+/// Which deliveries.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only its parameters are used")]
+pub(super) struct DeliveryListQuery {
     /// `pending`, `delivered` or `failed`, or an operator and a word.
     #[param(schema_with = state_filter)]
     state: Option<String>,
 }
 
-/// Which users, in which order, which page.
+/// Which users, in which order.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its parameters are used")]
 pub(super) struct UserListQuery {
-    /// From 1.
-    #[param(minimum = 1, default = 1)]
-    page: Option<i32>,
-    /// How many to a page.
-    #[param(minimum = 1, maximum = 500, default = 15)]
-    limit: Option<i32>,
-    /// Unix seconds: only users created before; now, unless given. Give the answer's
-    /// `created_before` with the next page, so that nothing moves between pages.
-    #[param(minimum = 0)]
-    created_before: Option<i64>,
     /// `<field>:<ASC|DESC>`, separated by commas, no field twice; newest first unless given.
     #[param(schema_with = user_order)]
     order_by: Option<String>,
@@ -541,20 +536,11 @@ pub(super) struct UserListQuery {
     last_login_at: Option<String>,
 }
 
-/// Which events, in which order, which page.
+/// Which events, in which order.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "only its parameters are used")]
 pub(super) struct EventListQuery {
-    /// From 1.
-    #[param(minimum = 1, default = 1)]
-    page: Option<i32>,
-    /// How many to a page.
-    #[param(minimum = 1, maximum = 500, default = 15)]
-    limit: Option<i32>,
-    /// Unix seconds: only events created before; now, unless given.
-    #[param(minimum = 0)]
-    created_before: Option<i64>,
     /// `<field>:<ASC|DESC>`, separated by commas, no field twice; newest first unless given.
     #[param(schema_with = event_order)]
     order_by: Option<String>,

@@ -18,7 +18,7 @@ use super::{
     management::Authorized,
     openapi::{MANAGEMENT, refusals},
     query::Query,
-    requests::{DeliveryListQuery, WebhookMessage, WebhookToChange, WebhookToCreate},
+    requests::{DeliveryListQuery, PageQuery, WebhookMessage, WebhookToChange, WebhookToCreate},
     wire::Links,
 };
 use crate::{
@@ -162,7 +162,7 @@ pub(super) async fn rotate_secret(
 /// Messages to a webhook, sent or to be sent, the newest first.
 #[utoipa::path(
     get, path = "/v1/apps/{app_id}/webhooks/{webhook_id}/deliveries", tag = MANAGEMENT,
-    params(DeliveryListQuery),
+    params(PageQuery, DeliveryListQuery),
     responses((status = 200, description = "One page.", body = DeliveryList)),
     extensions(("x-refusals" = json!(refusals(&[Refusal::WebhookNotFound])))),
 )]
