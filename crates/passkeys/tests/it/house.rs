@@ -97,6 +97,17 @@ impl House {
         .await
     }
 
+    /// An app at a subdomain, whose RP ID is the domain above.
+    pub(crate) async fn app_of_parent_domain(&self) -> TestApp {
+        self.app_like(NewApp {
+            name: "Example".into(),
+            auth_origin: "https://login.example.com".into(),
+            rp_id: Some("example.com".into()),
+            ..NewApp::default()
+        })
+        .await
+    }
+
     pub(crate) async fn app_like(&self, new: NewApp) -> TestApp {
         let app = self.passkeys.create_app("organization", new).await.unwrap();
         let key = self.passkeys.create_api_key(&app.id, "test").await.unwrap();
@@ -111,7 +122,7 @@ impl House {
         send(&self.router, request).await
     }
 
-    /// What no public call does yet, or only a crash would.
+    /// What no public call does, or only a crash would.
     pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
         self.platform
             .db
@@ -144,13 +155,18 @@ pub(crate) struct TestApp {
 
 impl TestApp {
     /// A call of the customer's server.
-    pub(crate) async fn server(&self, path: &str, body: Value) -> Answer {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Value) -> Answer {
         let request = self
-            .request(Method::POST, path)
+            .request(method, path)
             .header("authorization", format!("Bearer {}", self.key))
             .body(Body::from(body.to_string()))
             .unwrap();
         send(&self.router, request).await
+    }
+
+    /// The usual call of the customer's server.
+    pub(crate) async fn server(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, body).await
     }
 
     /// A call of the customer's server without a body.
@@ -173,11 +189,7 @@ impl TestApp {
 
     /// Tries to change the app's settings.
     pub(crate) async fn patch(&self, changes: Value) -> Answer {
-        let request = Request::patch(format!("/v1/apps/{}", self.app.id))
-            .header("authorization", format!("Bearer {}", self.key))
-            .body(Body::from(changes.to_string()))
-            .unwrap();
-        send(&self.router, request).await
+        self.call(Method::PATCH, "", changes).await
     }
 
     /// Asks for what is there.
@@ -262,6 +274,14 @@ impl TestApp {
 
     pub(crate) async fn finish_authentication(&self, finish: &Value) -> Answer {
         self.browser("authenticate/transactions/webauthn/finish", finish.clone())
+            .await
+    }
+
+    /// The outcome of a login of a page at `origin`, without a transaction.
+    pub(crate) async fn login_at(&self, origin: &str, authenticator: &mut Authenticator) -> Answer {
+        let handshake = self.start_authentication(None).await;
+        let forged = authenticator.get(&handshake.public_key, origin);
+        self.finish_authentication(&handshake.finish(forged.json()))
             .await
     }
 

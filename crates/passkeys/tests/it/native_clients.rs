@@ -182,22 +182,18 @@ async fn what_a_listed_android_app_signs_is_accepted_byte_for_byte() {
         let (_, origin) = fingerprint(0xfb);
         assert!(origin.contains(['-', '_']), "{origin}");
         let mut authenticator = app.registered("ann").await;
-        let login = async |authenticator: &mut Authenticator, origin: &str| {
-            let handshake = app.start_authentication(None).await;
-            let forged = authenticator.get(&handshake.public_key, origin);
-            app.finish_authentication(&handshake.finish(forged.json()))
-                .await
-        };
         let reasons = Reasons::collect();
-        login(&mut authenticator, &origin)
+        app.login_at(&origin, &mut authenticator)
             .await
             .refuses(401, "discoverable_login_failed");
         assert_eq!(reasons.take(), ["origin_not_allowed"]);
 
         let open = app.start_authentication(None).await;
         let client = create(&app, android("com.example.app", &[1, 0xfb])).await;
-        login(&mut authenticator, &origin).await.nonce();
-        login(&mut authenticator, &fingerprint(1).1).await.nonce();
+        app.login_at(&origin, &mut authenticator).await.nonce();
+        app.login_at(&fingerprint(1).1, &mut authenticator)
+            .await
+            .nonce();
         // Also at a finish whose start was before, and at a registration.
         let forged = authenticator.get(&open.public_key, &origin);
         app.finish_authentication(&open.finish(forged.json()))
@@ -218,7 +214,7 @@ async fn what_a_listed_android_app_signs_is_accepted_byte_for_byte() {
             origin.replace("apk-key-hash", "apk-key-hash-sha256"),
             origin.to_uppercase(),
         ] {
-            login(&mut authenticator, &unlisted)
+            app.login_at(&unlisted, &mut authenticator)
                 .await
                 .refuses(401, "discoverable_login_failed");
             assert_eq!(reasons.take(), ["origin_not_allowed"], "{unlisted}");
@@ -226,7 +222,7 @@ async fn what_a_listed_android_app_signs_is_accepted_byte_for_byte() {
 
         let path = format!("native-clients/{}", text(&client["id"]));
         app.manage(Method::DELETE, &path).await;
-        login(&mut authenticator, &origin)
+        app.login_at(&origin, &mut authenticator)
             .await
             .refuses(401, "discoverable_login_failed");
         assert_eq!(reasons.take(), ["origin_not_allowed"]);
@@ -236,14 +232,7 @@ async fn what_a_listed_android_app_signs_is_accepted_byte_for_byte() {
 #[tokio::test]
 async fn an_apple_app_needs_no_entry_for_its_origin() {
     for house in houses().await {
-        let app = house
-            .app_like(NewApp {
-                name: "Example".into(),
-                auth_origin: "https://login.example.com".into(),
-                rp_id: Some("example.com".into()),
-                ..NewApp::default()
-            })
-            .await;
+        let app = house.app_of_parent_domain().await;
         let mut authenticator = Authenticator::new(Algorithm::Es256, "ann");
         app.register("ann", &mut authenticator).await;
         let handshake = app.start_authentication(None).await;

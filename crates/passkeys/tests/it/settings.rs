@@ -2,7 +2,7 @@
 //! change means for ceremonies under way.
 
 use axum::http::{Method, StatusCode};
-use passkeys::{ApiKeyId, AppChanges, NewApp, Passkeys};
+use passkeys::{ApiKeyId, AppChanges, Passkeys};
 use serde_json::{Value, json};
 use webauthn::{
     Algorithm,
@@ -20,14 +20,6 @@ impl TestApp {
         let text = answer.body["error"].as_str().unwrap();
         assert!(text.contains(member), "{changes}: {text}");
         assert_eq!(self.get("").await, before);
-    }
-
-    /// The outcome of a login of a page at `origin`.
-    async fn login_at(&self, origin: &str, authenticator: &mut Authenticator) -> Answer {
-        let handshake = self.start_authentication(None).await;
-        let forged = authenticator.get(&handshake.public_key, origin);
-        self.finish_authentication(&handshake.finish(forged.json()))
-            .await
     }
 
     /// The outcome of a registration of a fresh user.
@@ -234,14 +226,7 @@ async fn what_cannot_be_set_is_refused_by_name_and_changes_nothing() {
 #[tokio::test]
 async fn another_rp_id_is_refused_while_devices_depend_on_the_present_one() {
     for house in houses().await {
-        let app = house
-            .app_like(NewApp {
-                name: "Example".into(),
-                auth_origin: "https://login.example.com".into(),
-                rp_id: Some("example.com".into()),
-                ..NewApp::default()
-            })
-            .await;
+        let app = house.app_of_parent_domain().await;
         // Without devices it is free, and what is not the RP ID always is.
         app.update(json!({"rp_id": "login.example.com"})).await;
         app.update(json!({"rp_id": "example.com"})).await;
@@ -288,13 +273,8 @@ async fn another_rp_id_is_refused_while_devices_depend_on_the_present_one() {
 #[tokio::test]
 async fn the_devices_of_another_app_do_not_hold_an_rp_id() {
     for house in houses().await {
-        let new = || NewApp {
-            name: "Example".into(),
-            auth_origin: "https://login.example.com".into(),
-            rp_id: Some("example.com".into()),
-            ..NewApp::default()
-        };
-        let (app, other) = (house.app_like(new()).await, house.app_like(new()).await);
+        let app = house.app_of_parent_domain().await;
+        let other = house.app_of_parent_domain().await;
         other.registered("ann").await;
         app.update(json!({"rp_id": "login.example.com"})).await;
     }

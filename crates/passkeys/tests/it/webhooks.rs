@@ -12,7 +12,7 @@ use tokio::time::Duration;
 use webauthn::{Algorithm, forge::Authenticator};
 
 use crate::{
-    house::{Answer, House, MINUTE_MS, START_MS, TestApp, UNKNOWN_ID, houses, send, text},
+    house::{House, MINUTE_MS, START_MS, TestApp, UNKNOWN_ID, houses, send, text},
     receiver::{Receiver, url},
 };
 
@@ -22,16 +22,6 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 /// A lease is over by then.
 const LEASE_MS: i64 = 30 * SECOND_MS;
 
-/// A call of the customer's server.
-async fn call(house: &House, app: &TestApp, method: Method, path: &str, body: Value) -> Answer {
-    let request = app
-        .request(method, path)
-        .header("authorization", format!("Bearer {}", app.key))
-        .body(Body::from(body.to_string()))
-        .unwrap();
-    house.send(request).await
-}
-
 /// A webhook that is there, and its secret.
 struct Hook {
     path: String,
@@ -39,8 +29,8 @@ struct Hook {
 }
 
 impl Hook {
-    async fn create(house: &House, app: &TestApp, body: Value) -> Hook {
-        let answer = call(house, app, Method::POST, "webhooks", body).await;
+    async fn create(app: &TestApp, body: Value) -> Hook {
+        let answer = app.server("webhooks", body).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{:?}", answer.body);
         let webhook = &answer.body["webhook"];
         Hook {
@@ -49,8 +39,8 @@ impl Hook {
         }
     }
 
-    async fn to(house: &House, app: &TestApp, receiver: &Receiver) -> Hook {
-        Hook::create(house, app, json!({"url": receiver.url()})).await
+    async fn to(app: &TestApp, receiver: &Receiver) -> Hook {
+        Hook::create(app, json!({"url": receiver.url()})).await
     }
 
     /// The deliveries, the newest first.
@@ -110,7 +100,7 @@ async fn a_webhook_is_told_of_all_that_happened_in_order_and_of_nothing_else() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let elsewhere = house.app().await;
         elsewhere.registered("ann").await;
 
@@ -216,7 +206,7 @@ async fn a_webhook_is_told_only_of_what_it_asked_for_while_it_is_enabled() {
             "event_types": ["device.revoked", "passkey.registered"],
             "enabled": false,
         });
-        let hook = Hook::create(&house, &app, body).await;
+        let hook = Hook::create(&app, body).await;
         app.registered("before").await;
         for (number, (change, types_in_all)) in (1..).zip([
             (json!({"enabled": true}), 1),
@@ -225,7 +215,7 @@ async fn a_webhook_is_told_only_of_what_it_asked_for_while_it_is_enabled() {
             (json!({"event_types": null, "url": null}), 3),
             (json!({"enabled": false}), 3),
         ]) {
-            let changed = call(&house, &app, Method::PATCH, &hook.path, change).await;
+            let changed = app.call(Method::PATCH, &hook.path, change).await;
             assert_eq!(changed.status, StatusCode::OK, "{:?}", changed.body);
             app.registered(&format!("user{number}")).await;
             due(&house).await;
@@ -244,7 +234,7 @@ async fn messages_are_signed_by_the_standard() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         // The other implementation reads the real clock.
         house.pass(Clock::system().now_ms() - START_MS);
         refused_registration(&app).await;
@@ -268,9 +258,9 @@ async fn a_rotated_secret_signs_alone_after_a_day() {
         let app = house.app().await;
         let receiver = Receiver::start().await;
         house.pass(Clock::system().now_ms() - START_MS);
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let path = format!("{}/rotate-secret", hook.path);
-        let rotated = call(&house, &app, Method::POST, &path, json!({})).await;
+        let rotated = app.server(&path, json!({})).await;
         assert_eq!(rotated.status, StatusCode::OK, "{:?}", rotated.body);
         let secret = text(&rotated.body["webhook"]["secret"]);
         assert_ne!(secret, hook.secret);
@@ -307,7 +297,7 @@ async fn a_message_is_retried_by_the_schedule_and_then_failed_and_can_be_redeliv
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let id = refused_registration(&app).await;
         for delay_ms in [
             5 * SECOND_MS,
@@ -361,7 +351,7 @@ async fn a_message_is_retried_by_the_schedule_and_then_failed_and_can_be_redeliv
 
         // Again by the whole schedule, with the same id and body.
         let path = format!("{}/deliveries/{id}/redeliver", hook.path);
-        let queued = call(&house, &app, Method::POST, &path, json!({})).await;
+        let queued = app.server(&path, json!({})).await;
         assert_eq!(queued.status, StatusCode::ACCEPTED);
         assert_eq!(queued.body["delivery"]["state"], "pending");
         receiver.answer(503, &[]);
@@ -377,7 +367,7 @@ async fn a_message_is_retried_by_the_schedule_and_then_failed_and_can_be_redeliv
         assert_eq!(messages[11].id(), id);
         assert_eq!(messages[11].bytes, messages[0].bytes);
         // Also one that was delivered.
-        call(&house, &app, Method::POST, &path, json!({})).await;
+        app.server(&path, json!({})).await;
         assert_eq!(due(&house).await, 1);
         assert_eq!(receiver.messages().len(), 13);
     }
@@ -388,7 +378,7 @@ async fn a_receiver_that_was_down_gets_everything_when_it_is_up() {
     for house in houses().await {
         let app = house.app().await;
         let address = Receiver::nobody().await;
-        let hook = Hook::create(&house, &app, json!({"url": url(address)})).await;
+        let hook = Hook::create(&app, json!({"url": url(address)})).await;
         let mut expected = Vec::new();
         for _ in 0..5 {
             expected.push(refused_registration(&app).await);
@@ -416,7 +406,7 @@ async fn a_failing_message_is_overtaken_and_lost_never() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        Hook::to(&house, &app, &receiver).await;
+        Hook::to(&app, &receiver).await;
         let first = refused_registration(&app).await;
         let second = refused_registration(&app).await;
         receiver.answer(500, &[]);
@@ -432,8 +422,8 @@ async fn a_slow_receiver_keeps_nobody_waiting() {
     for house in houses().await {
         let app = house.app().await;
         let (slow, quick) = (Receiver::start().await, Receiver::start().await);
-        Hook::to(&house, &app, &slow).await;
-        Hook::to(&house, &app, &quick).await;
+        Hook::to(&app, &slow).await;
+        Hook::to(&app, &quick).await;
         slow.hold();
         let mut expected = Vec::new();
         for _ in 0..20 {
@@ -456,7 +446,7 @@ async fn a_receiver_that_does_not_answer_in_time_is_tried_again() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         receiver.hold();
         refused_registration(&app).await;
         let impatient =
@@ -480,7 +470,7 @@ async fn an_attempt_of_a_node_that_died_is_made_again_when_its_lease_is_over() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let id = refused_registration(&app).await;
         receiver.hold();
         let passkeys = house.passkeys.clone();
@@ -492,7 +482,7 @@ async fn an_attempt_of_a_node_that_died_is_made_again_when_its_lease_is_over() {
         // Nobody else sends it meanwhile, not even when asked to.
         assert_eq!(due(&house).await, 0);
         let path = format!("{}/deliveries/{id}/redeliver", hook.path);
-        call(&house, &app, Method::POST, &path, json!({})).await;
+        app.server(&path, json!({})).await;
         house.pass(LEASE_MS - 1);
         assert_eq!(due(&house).await, 0);
         house.pass(1);
@@ -509,7 +499,7 @@ async fn an_attempt_that_ends_after_its_lease_does_not_count() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         refused_registration(&app).await;
         receiver.hold();
         let passkeys = house.passkeys.clone();
@@ -534,7 +524,7 @@ async fn many_nodes_share_a_queue_and_send_each_message_once() {
         let app = house.app().await;
         let receivers = [Receiver::start().await, Receiver::start().await];
         for receiver in &receivers {
-            Hook::to(&house, &app, receiver).await;
+            Hook::to(&app, receiver).await;
         }
         let mut expected = Vec::new();
         for _ in 0..25 {
@@ -570,7 +560,7 @@ async fn a_receiver_that_is_gone_turns_its_webhook_off_until_it_is_turned_on() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let first = refused_registration(&app).await;
         let second = refused_registration(&app).await;
         receiver.answer(410, &[]);
@@ -593,14 +583,8 @@ async fn a_receiver_that_is_gone_turns_its_webhook_off_until_it_is_turned_on() {
         );
         house.pass(DAY_MS);
         assert_eq!(due(&house).await, 0);
-        call(
-            &house,
-            &app,
-            Method::PATCH,
-            &hook.path,
-            json!({"enabled": true}),
-        )
-        .await;
+        app.call(Method::PATCH, &hook.path, json!({"enabled": true}))
+            .await;
         assert_eq!(due(&house).await, 1);
         assert_eq!(ids(&receiver), [first, second]);
     }
@@ -611,7 +595,7 @@ async fn a_receiver_may_ask_for_more_time() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         refused_registration(&app).await;
         for (status, header, wait_s) in [(503, "3600", 3_600), (429, "999999999", 86_400)] {
             receiver.answer(status, &[("retry-after", header)]);
@@ -634,7 +618,7 @@ async fn a_redirect_is_a_failure_and_not_followed() {
     for house in houses().await {
         let app = house.app().await;
         let (receiver, other) = (Receiver::start().await, Receiver::start().await);
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         refused_registration(&app).await;
         for status in [301, 302, 307, 308] {
             receiver.answer(status, &[("location", &other.url())]);
@@ -683,7 +667,7 @@ async fn nothing_is_sent_to_private_addresses_unless_the_setting_allows_it() {
             format!("https://127.0.0.1:{port}/"),
             format!("https://localhost:{port}/"),
         ] {
-            hooks.push(Hook::create(&house, &app, json!({"url": url})).await);
+            hooks.push(Hook::create(&app, json!({"url": url})).await);
         }
         refused_registration(&app).await;
         assert_eq!(strict.deliver_due().await.unwrap(), 3);
@@ -710,7 +694,7 @@ async fn a_webhook_is_listed_changed_and_deleted_and_its_secret_shown_once() {
             "event_types": ["passkey.login"],
             "unknown": 1,
         });
-        let created = call(&house, &app, Method::POST, "webhooks", body).await;
+        let created = app.server("webhooks", body).await;
         assert_eq!(created.status, StatusCode::CREATED);
         let id = text(&created.body["webhook"]["id"]);
         let secret = text(&created.body["webhook"]["secret"]);
@@ -730,7 +714,7 @@ async fn a_webhook_is_listed_changed_and_deleted_and_its_secret_shown_once() {
 
         house.pass(MINUTE_MS);
         let change = json!({"url": "https://example.com/other", "enabled": false});
-        let changed = call(&house, &app, Method::PATCH, &path, change).await;
+        let changed = app.call(Method::PATCH, &path, change).await;
         expected["url"] = json!("https://example.com/other");
         expected["enabled"] = json!(false);
         expected["updated_at"] = json!("2024-08-20T00:21:47.000000Z");
@@ -756,7 +740,7 @@ async fn a_deleted_webhook_takes_its_deliveries_along() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         refused_registration(&app).await;
         app.manage(Method::DELETE, &hook.path).await;
         let left = "SELECT COUNT(*) AS count FROM passkeys_deliveries";
@@ -770,7 +754,7 @@ async fn a_deleted_webhook_takes_its_deliveries_along() {
 async fn what_cannot_be_meant_is_refused_and_changes_nothing() {
     for house in houses().await {
         let app = house.app().await;
-        let hook = Hook::create(&house, &app, json!({"url": "https://example.com/"})).await;
+        let hook = Hook::create(&app, json!({"url": "https://example.com/"})).await;
         let before = app.get("webhooks").await;
         for body in [
             json!({}),
@@ -789,11 +773,11 @@ async fn what_cannot_be_meant_is_refused_and_changes_nothing() {
             json!({"url": "https://example.com/", "enabled": 1}),
             json!({"url": "https://example.com/", "enabled": "true"}),
         ] {
-            call(&house, &app, Method::POST, "webhooks", body.clone())
+            app.server("webhooks", body.clone())
                 .await
                 .refuses(400, "invalid_request");
             if body["url"] == "https://example.com/" || body["url"].is_number() {
-                call(&house, &app, Method::PATCH, &hook.path, body)
+                app.call(Method::PATCH, &hook.path, body)
                     .await
                     .refuses(400, "invalid_request");
             }
@@ -811,15 +795,15 @@ async fn what_cannot_be_meant_is_refused_and_changes_nothing() {
         }
         assert_eq!(app.get("webhooks").await, before);
         for _ in 1..20 {
-            Hook::create(&house, &app, json!({"url": "https://example.com/"})).await;
+            Hook::create(&app, json!({"url": "https://example.com/"})).await;
         }
         let another = json!({"url": "https://example.com/"});
-        call(&house, &app, Method::POST, "webhooks", another)
+        app.server("webhooks", another)
             .await
             .refuses(400, "invalid_request");
         // The limit is the app's own.
         let other = house.app().await;
-        Hook::create(&house, &other, json!({"url": "https://example.com/"})).await;
+        Hook::create(&other, json!({"url": "https://example.com/"})).await;
     }
 }
 
@@ -828,8 +812,8 @@ async fn webhooks_and_deliveries_of_others_are_not_there() {
     for house in houses().await {
         let (app, other) = (house.app().await, house.app().await);
         let receiver = Receiver::start().await;
-        let theirs = Hook::to(&house, &other, &receiver).await;
-        let ours = Hook::to(&house, &app, &receiver).await;
+        let theirs = Hook::to(&other, &receiver).await;
+        let ours = Hook::to(&app, &receiver).await;
         let id = refused_registration(&other).await;
         let unknown = format!("webhooks/{UNKNOWN_ID}");
         for hook in [&theirs.path, &unknown, "webhooks/x", "webhooks/%FF"] {
@@ -840,7 +824,7 @@ async fn webhooks_and_deliveries_of_others_are_not_there() {
                 (Method::POST, format!("{hook}/rotate-secret")),
                 (Method::GET, format!("{hook}/deliveries")),
             ] {
-                call(&house, &app, method, &path, json!({"enabled": false}))
+                app.call(method, &path, json!({"enabled": false}))
                     .await
                     .refuses(404, "webhook_not_found");
             }
@@ -886,14 +870,14 @@ async fn deliveries_are_filtered_paged_and_shown_with_what_was_sent() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let mut made = Vec::new();
         for status in [204, 410, 204] {
             made.insert(0, refused_registration(&app).await);
             receiver.answer(status, &[]);
             due(&house).await;
             let enable = json!({"enabled": true});
-            call(&house, &app, Method::PATCH, &hook.path, enable).await;
+            app.call(Method::PATCH, &hook.path, enable).await;
         }
         made.insert(0, refused_registration(&app).await);
         for (query, expected) in [
@@ -952,18 +936,12 @@ async fn deliveries_go_a_week_after_they_arrived_and_with_their_events() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         refused_registration(&app).await;
         receiver.answer(410, &[]);
         due(&house).await;
-        call(
-            &house,
-            &app,
-            Method::PATCH,
-            &hook.path,
-            json!({"enabled": true}),
-        )
-        .await;
+        app.call(Method::PATCH, &hook.path, json!({"enabled": true}))
+            .await;
         refused_registration(&app).await;
         due(&house).await;
         refused_registration(&app).await;
@@ -984,14 +962,8 @@ async fn deliveries_go_a_week_after_they_arrived_and_with_their_events() {
         house.pass(83 * DAY_MS);
         assert_eq!(house.passkeys.sweep().await.unwrap().deliveries, 1);
         assert_eq!(states().await, ["pending"]);
-        call(
-            &house,
-            &app,
-            Method::PATCH,
-            &hook.path,
-            json!({"enabled": false}),
-        )
-        .await;
+        app.call(Method::PATCH, &hook.path, json!({"enabled": false}))
+            .await;
         assert_eq!(house.passkeys.sweep().await.unwrap().deliveries, 1);
         assert_eq!(states().await, [json!(null); 0]);
     }
@@ -1002,7 +974,7 @@ async fn a_running_node_delivers_at_once_and_ends_what_is_under_way() {
     for house in houses().await {
         let app = house.app().await;
         let receiver = Receiver::start().await;
-        let hook = Hook::to(&house, &app, &receiver).await;
+        let hook = Hook::to(&app, &receiver).await;
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let passkeys = house.passkeys.clone();
         let node = tokio::spawn(async move {
