@@ -14,8 +14,12 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    cli::{ApiKeyCommand, AppCommand, AppUpdateArgs, NativeClientArgs, NativeClientCommand},
-    commands::{CommandError, accounts, answer, find_app, first_organization, refused},
+    cli::{
+        ApiKeyCommand, AppArgs, AppCommand, AppUpdateArgs, NativeClientArgs, NativeClientCommand,
+    },
+    commands::{
+        CommandError, accounts, answer, answer_list, find_app, first_organization, refused,
+    },
 };
 
 pub(crate) async fn run(platform: Platform, command: AppCommand) -> Result<(), CommandError> {
@@ -51,7 +55,9 @@ pub(crate) async fn run(platform: Platform, command: AppCommand) -> Result<(), C
                 "There are no apps. `app create` makes one.",
             );
         }
-        AppCommand::Show { app, json } => show(&find_app(&passkeys, &app).await?, json),
+        AppCommand::Show(AppArgs { app, json }) => {
+            show(&find_app(&passkeys, &app).await?, json);
+        }
         AppCommand::Update(arguments) => {
             let app = find_app(&passkeys, &arguments.app).await?;
             let app = passkeys
@@ -78,7 +84,7 @@ pub(crate) async fn run_native_client(
                 .map_err(refused)?;
             answer(json, &native_client(&client));
         }
-        NativeClientCommand::List { app, json } => {
+        NativeClientCommand::List(AppArgs { app, json }) => {
             let app = find_app(passkeys, &app).await?;
             let clients = app.native_clients.iter();
             let clients = clients.map(native_client).collect();
@@ -93,7 +99,8 @@ pub(crate) async fn run_native_client(
             let app = find_app(passkeys, &app).await?;
             let id = NativeClientId::parse(&native_client).ok_or_else(|| {
                 CommandError::Refused(format!(
-                    "there is no native client with the id {native_client}"
+                    "the app has no native client {native_client}; `native-client list` shows \
+                     which it has"
                 ))
             })?;
             passkeys
@@ -125,7 +132,7 @@ pub(crate) async fn run_api_key(
                 }),
             );
         }
-        ApiKeyCommand::List { app, json } => {
+        ApiKeyCommand::List(AppArgs { app, json }) => {
             let app = find_app(passkeys, &app).await?;
             let keys = passkeys.list_api_keys(&app.id).await?;
             let keys = keys
@@ -166,8 +173,11 @@ fn changes(arguments: &AppUpdateArgs) -> Result<AppChanges, CommandError> {
         })
     };
     let model = |text: &String| {
-        Uuid::parse_str(text)
-            .map_err(|_| CommandError::Refused(format!("{text:?} is not an AAGUID")))
+        Uuid::parse_str(text).map_err(|_| {
+            CommandError::Refused(format!(
+                "{text:?} is not an AAGUID, such as 01234567-89ab-cdef-0123-456789abcdef"
+            ))
+        })
     };
     let ms = |duration: Option<SignedDuration>| {
         duration.map(|time| i64::try_from(time.as_millis()).unwrap_or(i64::MAX))
@@ -298,24 +308,6 @@ fn native_client(client: &NativeClient) -> Value {
     let mut shown = json!(client.software);
     shown["native_client_id"] = json!(client.id);
     shown
-}
-
-/// Prints a list: JSON on one line, or the entries with a line between; `nothing`
-/// tells people that it is empty.
-pub(crate) fn answer_list(json: bool, name: &str, list: Vec<Value>, nothing: &str) {
-    if json {
-        println!("{}", json!({name: list}));
-        return;
-    }
-    if list.is_empty() {
-        println!("{nothing}");
-    }
-    for (at, entry) in list.iter().enumerate() {
-        if at > 0 {
-            println!();
-        }
-        answer(false, entry);
-    }
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;

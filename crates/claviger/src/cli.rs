@@ -218,24 +218,28 @@ pub enum AppCommand {
     },
 
     /// Show an app with all its settings
-    Show {
-        /// The app
-        #[arg(long, value_name = "ID")]
-        app: String,
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    Show(AppArgs),
 
     /// Change settings of an app; those that are not named stay as they are
     #[command(
         override_usage = "claviger app update --app <ID> <SETTING>...",
         long_about = "Changes settings of an app, all that are named or none; the others stay as they \
-                      are. A running server uses them from then on.\n\n\
+                      are. A running server goes by them within a second.\n\n\
                       A list is replaced as a whole: repeat its flag for each entry, or say `none` to \
                       clear it. What each setting does is told in docs/app-settings.md."
     )]
     Update(Box<AppUpdateArgs>),
+}
+
+/// Names an app.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AppArgs {
+    /// The app
+    #[arg(long, value_name = "ID")]
+    pub app: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What to change about an app.
@@ -384,16 +388,9 @@ pub enum NativeClientCommand {
     Create(NativeClientArgs),
 
     /// List the native clients of an app
-    List {
-        /// The app
-        #[arg(long, value_name = "ID")]
-        app: String,
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(AppArgs),
 
-    /// Delete a native client; what it signs is refused from then on
+    /// Delete a native client; what it signs is refused, by a running server within a second
     Delete {
         /// The app
         #[arg(long, value_name = "ID")]
@@ -445,16 +442,9 @@ pub enum ApiKeyCommand {
     },
 
     /// List the API keys of an app, each by the part before its dot
-    List {
-        /// The app
-        #[arg(long, value_name = "ID")]
-        app: String,
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(AppArgs),
 
-    /// Delete an API key, such as one that leaked; it is refused from then on
+    /// Delete an API key, such as one that leaked; a running server refuses it within a second
     Delete {
         /// The app it belongs to
         #[arg(long, value_name = "ID")]
@@ -498,14 +488,7 @@ pub enum WebhookCommand {
         json: bool,
     },
     /// List the webhooks of an app
-    List {
-        /// The app
-        #[arg(long, value_name = "ID")]
-        app: String,
-        /// Answer in JSON
-        #[arg(long)]
-        json: bool,
-    },
+    List(AppArgs),
     /// Change a webhook; what is not given stays
     Update {
         /// Which webhook

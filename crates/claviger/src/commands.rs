@@ -162,7 +162,11 @@ pub(crate) async fn find_app(passkeys: &Passkeys, app_id: &str) -> Result<App, C
         Some(id) => passkeys.find_app(&id).await?,
         None => None,
     };
-    app.ok_or_else(|| CommandError::Refused(format!("there is no app with the id {app_id}")))
+    app.ok_or_else(|| {
+        CommandError::Refused(format!(
+            "there is no app with the id {app_id}; `app list` shows which there are"
+        ))
+    })
 }
 
 pub(crate) fn refused(error: impl std::fmt::Display) -> CommandError {
@@ -239,6 +243,30 @@ pub(crate) fn answer(json: bool, made: &Value) {
     for (name, value) in members {
         println!("{name:<width$} {}", in_words(value));
     }
+}
+
+/// Prints a list: JSON on one line, or the entries with a line between; `nothing`
+/// tells people that it is empty.
+pub(crate) fn answer_list(json: bool, name: &str, list: Vec<Value>, nothing: &str) {
+    if json {
+        println!("{}", json!({name: list}));
+        return;
+    }
+    if list.is_empty() {
+        println!("{nothing}");
+    }
+    for (at, entry) in list.iter().enumerate() {
+        if at > 0 {
+            println!();
+        }
+        answer(false, entry);
+    }
+}
+
+/// A time as answers show it, to the second.
+pub(crate) fn time(at_ms: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(at_ms).ok()?;
+    Some(format!("{time:.0}"))
 }
 
 fn in_words(value: &Value) -> String {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::{MetadataCommand, MetadataImportArgs},
-    commands::{CommandError, answer},
+    commands::{CommandError, answer, time},
 };
 
 pub(crate) async fn run(passkeys: &Passkeys, command: MetadataCommand) -> Result<(), CommandError> {
@@ -60,7 +60,7 @@ async fn import(passkeys: &Passkeys, arguments: &MetadataImportArgs) -> Result<(
     Ok(())
 }
 
-/// What to do about it, where the reason does not say.
+/// What to do about it.
 fn advice(reason: MetadataError) -> &'static str {
     match reason {
         MetadataError::SignerUntrusted => {
@@ -69,12 +69,11 @@ fn advice(reason: MetadataError) -> &'static str {
         MetadataError::SignerRevoked => {
             "; fetch the revocation lists again, one for each certificate but the root"
         }
-        MetadataError::Superseded | MetadataError::Outdated => {
-            "; fetch the newest file from https://mds3.fidoalliance.org/"
-        }
-        MetadataError::Malformed | MetadataError::SignerMalformed | MetadataError::SignatureBad => {
-            ""
-        }
+        MetadataError::SignerMalformed => "; look at --root, --crl and --signer-name",
+        MetadataError::Malformed
+        | MetadataError::SignatureBad
+        | MetadataError::Superseded
+        | MetadataError::Outdated => "; fetch the newest file from https://mds3.fidoalliance.org/",
     }
 }
 
@@ -86,11 +85,6 @@ fn shown(metadata: &ImportedMetadata) -> Value {
         "models": metadata.models,
         "compromised_models": metadata.compromised_models,
     })
-}
-
-fn time(at_ms: i64) -> Option<String> {
-    let time = jiff::Timestamp::from_millisecond(at_ms).ok()?;
-    Some(format!("{time:.0}"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, CommandError> {

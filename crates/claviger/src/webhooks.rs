@@ -9,9 +9,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::{
-    apps::answer_list,
-    cli::{WebhookArgs, WebhookCommand},
-    commands::{CommandError, answer, find_app, refused},
+    cli::{AppArgs, WebhookArgs, WebhookCommand},
+    commands::{CommandError, answer, answer_list, find_app, refused, time},
     config::Config,
 };
 
@@ -48,7 +47,7 @@ pub(crate) async fn run(
             warn_of_address(&created.webhook);
             print(json, shown);
         }
-        WebhookCommand::List { app, json } => {
+        WebhookCommand::List(AppArgs { app, json }) => {
             let app = find_app(&passkeys, &app).await?;
             let webhooks = passkeys.list_webhooks(&app.id).await?;
             let list = webhooks.iter().map(|it| worded(json, shown(it))).collect();
@@ -126,7 +125,9 @@ pub(crate) async fn run(
         WebhookCommand::Redeliver { webhook, delivery } => {
             let (app_id, id) = find(&passkeys, &webhook).await?;
             let delivery_id = EventId::parse(&delivery).ok_or_else(|| {
-                CommandError::Refused(format!("the webhook has no delivery {delivery}"))
+                CommandError::Refused(format!(
+                    "the webhook has no delivery {delivery}; `webhook deliveries` shows which it has"
+                ))
             })?;
             let queued = passkeys
                 .redeliver(&app_id, &id, &delivery_id)
@@ -144,7 +145,10 @@ async fn find(
 ) -> Result<(AppId, WebhookId), CommandError> {
     let app = find_app(passkeys, &named.app).await?;
     let id = WebhookId::parse(&named.webhook).ok_or_else(|| {
-        CommandError::Refused(format!("the app has no webhook {}", named.webhook))
+        CommandError::Refused(format!(
+            "the app has no webhook {}; `webhook list` shows which it has",
+            named.webhook
+        ))
     })?;
     Ok((app.id, id))
 }
@@ -183,16 +187,11 @@ fn shown_delivery(delivery: &Delivery) -> Value {
         "event_type": delivery.event_type,
         "state": delivery.state,
         "attempts": delivery.attempts,
-        "created_at": time(Some(delivery.created_at_ms)),
-        "next_attempt_at": time(delivery.next_attempt_at_ms),
+        "created_at": time(delivery.created_at_ms),
+        "next_attempt_at": delivery.next_attempt_at_ms.and_then(time),
         "last_status": delivery.last_status,
         "last_error": delivery.last_error,
     })
-}
-
-fn time(at_ms: Option<i64>) -> Option<String> {
-    let time = jiff::Timestamp::from_millisecond(at_ms?).ok()?;
-    Some(format!("{time:.0}"))
 }
 
 fn print(json: bool, shown: Value) {

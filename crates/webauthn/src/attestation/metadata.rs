@@ -56,8 +56,8 @@ pub enum MetadataError {
         "the file is not a metadata file: it is no signed JSON object with the members it must have"
     )]
     Malformed,
-    /// A root or revocation list is not one.
-    #[error("a root certificate or a revocation list is not one")]
+    /// A root, a revocation list or the name is not one.
+    #[error("a root certificate, a revocation list or the signer's name is not one")]
     SignerMalformed,
     /// The signer's certificate does not lead to a root, is out of date, or is somebody else's.
     #[error(
