@@ -10,7 +10,7 @@ use std::{
 use acceptance::{
     Person, Process, Server, database,
     person::{finish_authentication, start_authentication, verify},
-    process::claviger,
+    process::{claviger, create_app, refuse, run_json, succeed},
     server::ORIGIN,
 };
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -68,14 +68,14 @@ async fn an_imported_credential_logs_in_by_transaction_and_without() {
 async fn an_import_that_was_killed_half_way_and_run_again_is_as_one_that_was_not() {
     let database = database().await;
     let server = Process::start(&database).await;
-    let app_id = create_app(&database).await;
+    let app_id = app_id(&database).await;
     let files = Files::write(&database, USERS);
 
     // The credentials come through a pipe that holds little, so when half of them
     // are written most of that half is imported.
     let pipe = database.folder().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-    let mut import = import(&database, &app_id, &files.users, &pipe)
+    let mut killed = import(&database, &app_id, &files.users, &pipe)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
         .kill_on_drop(true)
@@ -97,7 +97,7 @@ async fn an_import_that_was_killed_half_way_and_run_again_is_as_one_that_was_not
         .await
         .expect("the import reads within a minute")
         .expect("half of the credentials are written");
-    import.kill().await.expect("it can be killed");
+    killed.kill().await.expect("it can be killed");
     drop(pipe);
 
     let halted = export(&database, &app_id).await;
@@ -105,17 +105,14 @@ async fn an_import_that_was_killed_half_way_and_run_again_is_as_one_that_was_not
     let stored = halted.1.len();
     assert!((1..CREDENTIALS).contains(&stored), "{stored}");
 
-    let report = run_import(&database, &app_id, &files.users, &files.credentials).await;
+    let mut again = import(&database, &app_id, &files.users, &files.credentials);
+    let report = run_json(again.arg("--json")).await;
     assert_eq!(
-        (&report.1["users"]["added"], &report.1["users"]["unchanged"]),
+        (&report["users"]["added"], &report["users"]["unchanged"]),
         (&json!(0), &json!(USERS))
     );
-    assert_eq!(report.0, Some(0));
-    assert_eq!(report.1["credentials"]["unchanged"], json!(stored));
-    assert_eq!(
-        report.1["credentials"]["added"],
-        json!(CREDENTIALS - stored)
-    );
+    assert_eq!(report["credentials"]["unchanged"], json!(stored));
+    assert_eq!(report["credentials"]["added"], json!(CREDENTIALS - stored));
     let (users, credentials) = export(&database, &app_id).await;
     assert_eq!(users, read_lines(&files.users, "id"));
     assert_eq!(credentials, read_lines(&files.credentials, "credential_id"));
@@ -126,7 +123,7 @@ async fn an_import_that_was_killed_half_way_and_run_again_is_as_one_that_was_not
 async fn what_is_wrong_is_listed_with_its_line_and_the_exit_status_tells() {
     let database = database().await;
     let server = Process::start(&database).await;
-    let app_id = create_app(&database).await;
+    let app_id = app_id(&database).await;
     let files = Files::write(&database, 2);
     let rows = database.folder().join("users.csv");
     std::fs::write(&rows, "Customer,Passage ID\nann,p1\n,p2\n").expect("a file");
@@ -152,14 +149,8 @@ async fn what_is_wrong_is_listed_with_its_line_and_the_exit_status_tells() {
         (vec!["--column", "email=E"], "--column email=E"),
         (vec![], "no column looks like external_id"),
     ] {
-        let output = import(&database, &app_id, &rows, &files.credentials)
-            .args(&arguments)
-            .output()
-            .await
-            .expect("it runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
-        assert!(said.contains(reason), "{arguments:?}: {said}");
+        let mut import = import(&database, &app_id, &rows, &files.credentials);
+        refuse(import.args(&arguments), reason).await;
     }
     server.kill().await;
 }
@@ -168,14 +159,10 @@ async fn what_is_wrong_is_listed_with_its_line_and_the_exit_status_tells() {
 async fn a_dry_run_stores_nothing() {
     let database = database().await;
     let server = Process::start(&database).await;
-    let app_id = create_app(&database).await;
+    let app_id = app_id(&database).await;
     let files = Files::write(&database, 20);
-    let output = import(&database, &app_id, &files.users, &files.credentials)
-        .args(["--dry-run", "--json"])
-        .output()
-        .await
-        .expect("it runs");
-    let report: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    let mut import = import(&database, &app_id, &files.users, &files.credentials);
+    let report = run_json(import.args(["--dry-run", "--json"])).await;
     assert_eq!(report["users"]["added"], json!(20));
     assert_eq!(report["credentials"]["added"], json!(30));
     assert_eq!(export(&database, &app_id).await, (vec![], vec![]));
@@ -243,14 +230,8 @@ impl Files {
     }
 }
 
-async fn create_app(database: &TestDatabase) -> String {
-    let output = claviger(database)
-        .args(["app", "create", "--json", "--name", "Shop"])
-        .args(["--origin", "https://shop.example.com"])
-        .output()
-        .await
-        .expect("it runs");
-    let app: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+async fn app_id(database: &TestDatabase) -> String {
+    let app = create_app(database).await;
     app["app_id"].as_str().expect("an id").to_owned()
 }
 
@@ -270,38 +251,21 @@ fn import(
     command
 }
 
-async fn run_import(
-    database: &TestDatabase,
-    app_id: &str,
-    users: &Path,
-    credentials: &Path,
-) -> (Option<i32>, Value) {
-    let output = import(database, app_id, users, credentials)
-        .arg("--json")
-        .output()
-        .await
-        .expect("it runs");
-    let report = serde_json::from_slice(&output.stdout).expect("a line of JSON");
-    (output.status.code(), report)
-}
-
 /// Users and credentials, sorted.
 async fn export(database: &TestDatabase, app_id: &str) -> (Vec<Value>, Vec<Value>) {
     let (users, credentials) = (
         database.folder().join("exported-users.jsonl"),
         database.folder().join("exported-credentials.jsonl"),
     );
-    let output = claviger(database)
-        .args(["export", "--app", app_id, "--json"])
-        .arg("--users")
-        .arg(&users)
-        .arg("--credentials")
-        .arg(&credentials)
-        .output()
-        .await
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    succeed(
+        claviger(database)
+            .args(["export", "--app", app_id, "--json"])
+            .arg("--users")
+            .arg(&users)
+            .arg("--credentials")
+            .arg(&credentials),
+    )
+    .await;
     (
         read_lines(&users, "id"),
         read_lines(&credentials, "credential_id"),

@@ -84,6 +84,44 @@ pub fn claviger(database: &TestDatabase) -> Command {
     command
 }
 
+/// Runs a command that succeeds, and gives what it printed.
+pub async fn succeed(command: &mut Command) -> Vec<u8> {
+    let output = command.output().await.expect("it runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}
+
+/// Runs a command that succeeds, and gives the JSON that it printed.
+pub async fn run_json(command: &mut Command) -> Value {
+    serde_json::from_slice(&succeed(command).await).expect("a line of JSON")
+}
+
+/// Runs a command that fails and says `reason`.
+pub async fn refuse(command: &mut Command, reason: &str) {
+    let output = command.output().await.expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{reason}: {said}");
+    assert!(said.contains(reason), "{reason}: {said}");
+}
+
+/// Creates a passkey app of `https://shop.example.com`, and gives what was said of it.
+pub async fn create_app(database: &TestDatabase) -> Value {
+    run_json(claviger(database).args([
+        "app",
+        "create",
+        "--name",
+        "Shop",
+        "--origin",
+        "https://shop.example.com",
+        "--json",
+    ]))
+    .await
+}
+
 /// A program of the workspace, built beside the tests.
 pub fn program(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the path of the tests");
