@@ -5,8 +5,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
 /// The `user.id` of the registration options for a user: base64url of the id's bytes, without padding.
 ///
-/// `user_id` is 1 to 64 ASCII letters or digits without personal data, so that every client can read the handle
-/// as text.
+/// `user_id` has 1 to 64 bytes and no personal data. Of ASCII letters and digits every client can read the handle as
+/// text; of other bytes, in an id from elsewhere, some clients cannot.
 pub fn encode_user_id(user_id: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(user_id)
 }

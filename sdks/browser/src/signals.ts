@@ -98,7 +98,7 @@ async function tell<Name extends Signal>(
   }
 }
 
-/** The service makes a user handle of the bytes of the user's id, which is ASCII. */
+/** The service makes a user handle of the bytes of the user's id in UTF-8. */
 function userHandleOf({ userId, userHandle }: SignalledUser): string {
   if (userHandle !== undefined) return base64url('userHandle', userHandle);
   if (typeof userId !== 'string' || userId === '') {

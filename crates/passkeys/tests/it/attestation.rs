@@ -4,7 +4,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use webauthn::{
-    Algorithm,
+    Algorithm, aaguid,
     forge::{
         Authenticator, SigningKey,
         attestation::{Attester, Extension, Format},
@@ -37,18 +37,6 @@ fn direct(trust_anchors: &[String], allowed_aaguids: &[String]) -> Value {
         "trust_anchors": trust_anchors,
         "allowed_aaguids": allowed_aaguids,
     }})
-}
-
-fn uuid(aaguid: [u8; 16]) -> String {
-    let digits: String = aaguid.iter().map(|byte| format!("{byte:02x}")).collect();
-    let (a, b, c, d, e) = (
-        &digits[..8],
-        &digits[8..12],
-        &digits[12..16],
-        &digits[16..20],
-        &digits[20..],
-    );
-    format!("{a}-{b}-{c}-{d}-{e}")
 }
 
 async fn start(app: &TestApp, external_id: &str) -> Handshake {
@@ -184,7 +172,10 @@ async fn only_allowed_models_register() {
     for house in houses().await {
         let app = house.app().await;
         let mut authenticator = Authenticator::security_key(Algorithm::Es256, "key");
-        let (own, other) = (uuid(authenticator.aaguid), uuid([9; 16]));
+        let (own, other) = (
+            aaguid::format(&authenticator.aaguid),
+            aaguid::format(&[9; 16]),
+        );
         let reasons = Reasons::collect();
         for (allowed, is_in) in [
             (vec![other.clone()], false),
@@ -217,7 +208,7 @@ async fn only_allowed_models_register() {
 async fn a_policy_that_proves_nothing_is_refused() {
     for house in houses().await {
         let app = house.app().await;
-        let model = uuid([1; 16]);
+        let model = aaguid::format(&[1; 16]);
         let before = app.get("").await;
         for (changes, member) in [
             (json!({"allowed_aaguids": [model]}), "allowed_aaguids"),
