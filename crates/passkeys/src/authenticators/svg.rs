@@ -36,6 +36,9 @@ pub(super) enum Unsafe {
     /// A style that loads something or hides what it says.
     #[error("a style in it loads something, or hides what it says")]
     Style,
+    /// Text or a comment that is nothing to XML, and elements to a reader of HTML.
+    #[error("it holds a text or comment that a web page could take for elements")]
+    Ambiguous,
     /// Copies of copies, which grow without bound when drawn.
     #[error("it repeats elements that repeat elements")]
     Repetition,
@@ -58,7 +61,8 @@ pub(super) fn check(svg: &str) -> Result<(), Unsafe> {
         match node.node_type() {
             NodeType::PI => return Err(Unsafe::ProcessingInstruction),
             NodeType::Element => check_element(node)?,
-            NodeType::Root | NodeType::Comment | NodeType::Text => {}
+            NodeType::Comment | NodeType::Text => check_text(node)?,
+            NodeType::Root => {}
         }
     }
     check_repetition(&document)
@@ -89,12 +93,30 @@ fn check_encoding(svg: &str) -> Result<(), Unsafe> {
     }
 }
 
+/// HTML ends a comment at once that begins with `>` or `->`, and knows no CDATA in
+/// places: what follows would come to life in a page that the picture is pasted into.
+fn check_text(node: Node<'_, '_>) -> Result<(), Unsafe> {
+    let text = node.text().unwrap_or_default();
+    let is_ambiguous = match node.is_comment() {
+        true => text.starts_with('>') || text.starts_with("->"),
+        false => text.contains('<'),
+    };
+    match is_ambiguous {
+        true => Err(Unsafe::Ambiguous),
+        false => Ok(()),
+    }
+}
+
 fn check_element(element: Node<'_, '_>) -> Result<(), Unsafe> {
     let name = element.tag_name().name();
     let is_allowed = match element.tag_name().namespace() {
         Some(SVG) => ELEMENTS.contains(&name),
-        // What drawing programs note for themselves; browsers do nothing with it.
-        Some(other) => NOTES.iter().any(|notes| other.starts_with(notes)),
+        // What drawing programs note for themselves; browsers do nothing with it, unless it has
+        // no prefix and the reader is one of HTML.
+        Some(other) => {
+            let has_prefix = element.default_namespace() != Some(other);
+            has_prefix && NOTES.iter().any(|notes| other.starts_with(notes))
+        }
         None => false,
     };
     if !is_allowed {
@@ -288,7 +310,8 @@ mod tests {
             "<defs><style>.cls-1{fill:#0078d4;stroke-width:0px;}</style></defs>
                 <rect class=\"cls-1\" width=\"9\" height=\"9\"/>",
             "<style><![CDATA[@media (prefers-color-scheme: dark) { path { fill: #fff } }]]></style>",
-            "<title>Caf\u{e9} &amp; &#x2603;</title><desc>A key</desc><!-- drawn by hand -->",
+            "<title>Caf\u{e9} &amp; &#x2603;</title><desc>A key</desc><!-- drawn by hand > -->",
+            "<style>g>path{fill:red}</style>",
             r#"<metadata><r:RDF xmlns:r="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
                 <c:Work xmlns:c="http://creativecommons.org/ns#" r:about="http://example.com"/>
                 </r:RDF></metadata>"#,
@@ -446,6 +469,24 @@ mod tests {
             (
                 "<animateTransform attributeName=\"transform\"/>",
                 element("animateTransform"),
+            ),
+            // Nothing in XML, and something in HTML.
+            (
+                "<!--><img src=\"x\" onerror=\"alert(1)\"/>-->",
+                Unsafe::Ambiguous,
+            ),
+            ("<!---><script>alert(1)</script>-->", Unsafe::Ambiguous),
+            (
+                "<title><![CDATA[><img src=\"x\" onerror=\"alert(1)\">]]></title>",
+                Unsafe::Ambiguous,
+            ),
+            (
+                "<style><![CDATA[</style><script>alert(1)</script>]]></style>",
+                Unsafe::Ambiguous,
+            ),
+            (
+                "<metadata><iframe xmlns=\"http://ns.adobe.com/x/\" srcdoc=\"x\"/></metadata>",
+                element("iframe"),
             ),
             // Copies of copies.
             (
