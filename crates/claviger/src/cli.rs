@@ -15,7 +15,7 @@ use crate::config::Options;
 
 /// Claviger, the bearer of the keys: passkeys beside an Amazon-Cognito-compatible
 /// user pool, with its Lambda triggers, on your own machine.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(
     version,
     after_help = "Start with `claviger dev`: it makes everything the guide needs and prints it.\n\

@@ -25,7 +25,9 @@ use crate::proxies::{ProxyRange, TrustedProxies};
 
 /// What a person may set, each by flag, environment variable or configuration
 /// file. In the file the names are those of the flags with `_` for `-`.
-#[derive(Args, Clone, Debug, Default, Deserialize, Serialize)]
+///
+/// Without `Debug`: the address of a database may hold a password.
+#[derive(Args, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// Address and port to listen on [default: 127.0.0.1:8082]
