@@ -994,7 +994,9 @@ async fn a_running_node_delivers_at_once_and_ends_what_is_under_way() {
         stop.send(()).unwrap();
         receiver.release();
         node.await.unwrap();
-        for delivery in hook.deliveries(&app).await {
+        let deliveries = hook.deliveries(&app).await;
+        assert_eq!(deliveries.len(), 4);
+        for delivery in deliveries {
             assert_eq!(delivery["state"], "delivered");
         }
     }
