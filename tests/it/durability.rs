@@ -75,7 +75,12 @@ async fn t22_a_finish_whose_answer_was_lost_in_a_kill_is_not_repeated() {
                 let (_, event) = look(&server, &event).await;
                 event["event"]["status"] == "complete"
             };
-            while waits_for_commit && !is_committed().await {}
+            if waits_for_commit {
+                let committed = async { while !is_committed().await {} };
+                tokio::time::timeout(std::time::Duration::from_secs(60), committed)
+                    .await
+                    .expect("the finish is committed");
+            }
             server.kill().await;
             drop(unread);
 

@@ -3,16 +3,17 @@
 //! the nonce it gets for the user's external id.
 //!
 //! The map: `apps` and their `api_keys`, `app_settings`, `attestation` policy and
-//! `native_clients`; `metadata` is what is known about models of authenticators; `association` is what their domains publish; `transactions` permit a ceremony;
+//! `native_clients`; `metadata` is what is known about models of authenticators;
+//! `association` is what their domains publish; `transactions` permit a ceremony;
 //! `handshakes` are one run of it; `ceremonies` start and finish them, around the
 //! pure rules of the `webauthn` crate; `users` and `devices` are what stays;
 //! `events` tell what happened; `nonces` prove a finished ceremony. `webhooks` are
-//! where an app wants to be told of events, `deliveries` the queue to them. `import` and
-//! `export` move users and credentials in and out; `imported` is what an import
-//! leaves of a credential's past. `listing` is what lists can be asked for,
-//! `caller` who asked, `rate_limits` how often, `authenticators` how people recognize a passkey,
-//! `recent` what need not be read again for each request. `http` is the door, `refusal` every
-//! way to say no.
+//! where an app wants to be told of events, `deliveries` the queue to them.
+//! `import` and `export` move users and credentials in and out; `imported` is what
+//! an import leaves of a credential's past. `listing` is what lists can be asked
+//! for, `caller` who asked, `rate_limits` how often, `authenticators` how people
+//! recognize a passkey, `recent` what need not be read again for each request.
+//! `http` is the door, `refusal` every way to say no.
 //!
 //! User pools are unknown here: only a customer's own functions join the two
 //! products, over this crate's public API. Deliberately absent as well: any
@@ -147,7 +148,7 @@ impl Passkeys {
         self
     }
 
-    /// The same product, which refuses whom calls too often. Without it nothing is
+    /// The same product, which refuses whoever calls too often. Without it nothing is
     /// counted. Clones count together.
     pub fn with_rate_limits(mut self, limits: &RateLimits) -> Passkeys {
         self.limiters = Arc::new(Limiters::new(limits, &self.platform.clock));
