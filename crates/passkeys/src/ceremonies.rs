@@ -15,7 +15,7 @@ use webauthn::{
     Algorithm, AttestationConveyance, Authentication, AuthenticationOptions,
     AuthenticationResponse, AuthenticatorAttachment, Credential, CredentialDescriptor, Denial,
     ExpectedAuthentication, ExpectedRegistration, RegistrationOptions, RegistrationResponse,
-    UserVerification, user_handle_matches,
+    UserVerification, user_handle_fault, user_handle_matches,
 };
 
 use crate::{
@@ -113,16 +113,23 @@ impl Passkeys {
                 .await?
                 .ok_or(Refusal::TransactionNotFound)?;
                 call.check(&app.id, &transaction.external_id)?;
-                let user = match app.settings.public_signup {
-                    true => {
-                        let external_id = &transaction.external_id;
+                let external_id = &transaction.external_id;
+                let user = match &transaction.user_id {
+                    // Else a page that is still open would bring a deleted user back.
+                    Some(user_id) => users::find(tx, &app.id, user_id)
+                        .await?
+                        .ok_or(Refusal::UserNotFound)?,
+                    None if app.settings.public_signup => {
                         users::find_or_create(tx, &app.id, external_id, &new_user_id, now_ms)
                             .await?
                     }
-                    false => users::find_by_external_id(tx, &app.id, &transaction.external_id)
+                    None => users::find_by_external_id(tx, &app.id, external_id)
                         .await?
                         .ok_or(Refusal::SignUpIsOff)?,
                 };
+                if transaction.user_id.is_none() {
+                    transactions::set_user(tx, &app.id, &transaction_id, &user.id).await?;
+                }
                 if user.is_inactive() {
                     return Err(Refusal::UserNotActive.into());
                 }
@@ -515,11 +522,8 @@ async fn try_finish<R>(
         Some(id) => transactions::find(tx, &app.id, id).await?,
         None => None,
     };
-    if handshake.transaction_id.is_some() && finish.transaction == TransactionClaim::Missing {
-        return Err(Stop::denied_as(
-            Denial::TransactionMismatch,
-            Refusal::InvalidRequest("transaction_id is missing.".into()),
-        ));
+    if let Some(wrong) = wrong_transaction(tx, attempt, &handshake).await? {
+        return Err(Stop::denied_as(Denial::TransactionMismatch, wrong));
     }
     handshake.check_finish(
         attempt.ceremony,
@@ -550,6 +554,27 @@ async fn try_finish<R>(
     )
     .await?;
     Ok((verified, queued))
+}
+
+/// What a client is told that names no transaction, or one that is good but not that of its handshake. One that is no
+/// good is for [`Handshake::check_finish`].
+async fn wrong_transaction<R>(
+    tx: &mut Tx,
+    attempt: &Attempt<R>,
+    handshake: &Handshake,
+) -> Result<Option<Refusal>, Fault> {
+    let text = match (&handshake.transaction_id, &attempt.finish.transaction) {
+        (Some(_), TransactionClaim::Missing) => "transaction_id is missing.",
+        (own, TransactionClaim::Id(claimed)) if own.as_ref() != Some(claimed) => {
+            let (app_id, ceremony) = (&attempt.app.id, attempt.ceremony);
+            if !transactions::is_open(tx, app_id, claimed, ceremony, attempt.now_ms).await? {
+                return Ok(None);
+            }
+            "transaction_id is not that of the handshake."
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(Refusal::InvalidRequest(text.into())))
 }
 
 async fn register(
@@ -739,8 +764,10 @@ fn judge_authentication(
         return Err(Denial::CredentialNotAllowed);
     }
     // 6. The handle, if there is one, is that of the credential's user.
-    if user_handle.is_some_and(|sent| !device.accepts_user_handle(sent)) {
-        return Err(Denial::UserHandleMismatch);
+    if let Some(sent) = user_handle
+        && !device.accepts_user_handle(sent)
+    {
+        return Err(user_handle_fault(sent));
     }
     let facts = facts?;
     // Ours. Only now, so that it tells nobody but the holder of the credential

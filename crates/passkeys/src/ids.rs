@@ -158,6 +158,13 @@ macro_rules! ids_of_any_form {
 
 ids_of_any_form! { UserId DeviceId }
 
+impl HandshakeId {
+    /// Stands for a text that is no id: well-formed, and nobody's.
+    pub(crate) fn never_issued() -> HandshakeId {
+        HandshakeId("0".repeat(LENGTH))
+    }
+}
+
 /// The event of a ceremony has the id of its handshake, so that a finish finds it.
 impl From<&HandshakeId> for EventId {
     fn from(id: &HandshakeId) -> EventId {

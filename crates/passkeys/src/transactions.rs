@@ -40,7 +40,7 @@ impl DisplayName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Transaction {
     pub(crate) external_id: String,
-    /// Known for an authentication; a registration creates its user when it starts.
+    /// None for a registration whose user did not exist, until it is started: that creates the user.
     pub(crate) user_id: Option<UserId>,
     /// Of a registration.
     pub(crate) passkey_display_name: Option<String>,
@@ -64,7 +64,8 @@ impl Passkeys {
         self.platform
             .db
             .write(async move |tx| {
-                match users::find_by_external_id(tx, &app.id, external_id.as_str()).await? {
+                let user = users::find_by_external_id(tx, &app.id, external_id.as_str()).await?;
+                match &user {
                     Some(user) if user.is_inactive() => {
                         return Err(Refusal::CannotCreateTransaction.into());
                     }
@@ -75,7 +76,7 @@ impl Passkeys {
                 }
                 let transaction = Transaction {
                     external_id: external_id.as_str().to_owned(),
-                    user_id: None,
+                    user_id: user.map(|user| user.id),
                     passkey_display_name: Some(display_name.0.clone()),
                     newest_handshake: None,
                     expires_at_ms: now_ms + app.settings.lifetimes.transaction_ms,
@@ -190,6 +191,39 @@ pub(crate) async fn find(
     .as_ref()
     .map(Transaction::from_row)
     .transpose()
+}
+
+/// Says whose registration a transaction permits, once that is known.
+pub(crate) async fn set_user(
+    tx: &mut Tx,
+    app_id: &AppId,
+    id: &TransactionId,
+    user_id: &UserId,
+) -> Result<u64, Fault> {
+    tx.execute(
+        "UPDATE passkeys_transactions SET user_id = $3 WHERE id = $1 AND app_id = $2",
+        values![id, app_id, user_id],
+    )
+    .await
+}
+
+/// Whether a transaction of this app could still complete a ceremony of this kind.
+pub(crate) async fn is_open(
+    tx: &mut Tx,
+    app_id: &AppId,
+    id: &TransactionId,
+    ceremony: Ceremony,
+    now_ms: i64,
+) -> Result<bool, Fault> {
+    let open = tx
+        .row(
+            "SELECT id FROM passkeys_transactions
+             WHERE id = $1 AND app_id = $2 AND ceremony = $3
+               AND completed_at_ms IS NULL AND expires_at_ms > $4",
+            values![id, app_id, stored::word(ceremony), now_ms],
+        )
+        .await?;
+    Ok(open.is_some())
 }
 
 /// Completes a transaction by its newest handshake. False when another start or

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::authenticator_data::Header;
 use crate::client_data::{self, ClientData};
 use crate::cose::{CoseKey, PublicKey};
-use crate::response::{ResponseJson, base64url, member};
+use crate::response::{ResponseJson, member};
+use crate::user_handle::USER_HANDLE_BYTES_MAX;
 use crate::{Credential, CredentialDescriptor, Denial, RelyingParty, UserVerification};
 
 /// What the options of an authentication are made from.
@@ -69,7 +70,8 @@ impl AuthenticationResponse {
     }
 
     /// The user handle as the text the client sent; an empty one counts as missing, because some clients send that
-    /// when the authenticator gave none. Compare it with [`user_handle_matches`](crate::user_handle_matches).
+    /// when the authenticator gave none. Compare it with [`user_handle_matches`](crate::user_handle_matches); one that
+    /// does not match is refused as [`user_handle_fault`](crate::user_handle_fault) says.
     pub fn user_handle(&self) -> Option<&str> {
         self.user_handle.as_deref()
     }
@@ -201,11 +203,12 @@ fn read_user_handle(json: Option<&Value>) -> Result<Option<String>, Denial> {
         return Ok(None);
     };
     let text = json.as_str().ok_or(Denial::RequestMalformed)?;
-    if base64url(text)?.len() > USER_HANDLE_BYTES_MAX {
+    // Whether it is base64url is asked later: some clients send the handle itself, as text.
+    if text.len() > USER_HANDLE_TEXT_MAX {
         return Err(Denial::RequestMalformed);
     }
     Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
 }
 
-/// [Section 5.4.3](https://www.w3.org/TR/webauthn-3/#dictdef-publickeycredentialuserentity).
-const USER_HANDLE_BYTES_MAX: usize = 64;
+/// The base64url of the longest handle.
+const USER_HANDLE_TEXT_MAX: usize = (USER_HANDLE_BYTES_MAX * 4).div_ceil(3);

@@ -45,7 +45,7 @@ pub use registration::{
     AuthenticatorAttachment, ExpectedRegistration, Registration, RegistrationOptions,
     RegistrationResponse,
 };
-pub use user_handle::{encode_user_id, user_handle_matches};
+pub use user_handle::{encode_user_id, user_handle_fault, user_handle_matches};
 
 use serde::{Deserialize, Serialize};
 

@@ -112,17 +112,15 @@ enum CredentialProperties {
 impl RegistrationResponse {
     /// Reads the JSON of a response. Every fault is [`Denial::RequestMalformed`].
     ///
-    /// `transports` is taken from the top level or from `response`, wherever the client puts it.
+    /// `transports` is taken from the top level, or else from `response`: clients differ in where they put it.
     pub fn from_json(json: &Value) -> Result<Self, Denial> {
         let response = ResponseJson::read(json)?;
-        let transports = match member(response.outer, "transports") {
-            Some(transports) => Some(transports),
-            None => member(response.inner, "transports"),
-        };
+        let outer = read_transports(member(response.outer, "transports"))?;
+        let inner = read_transports(member(response.inner, "transports"))?;
         Ok(Self {
             client_data_json: response.bytes("clientDataJSON")?,
             attestation_object: response.bytes("attestationObject")?,
-            transports: read_transports(transports)?,
+            transports: if outer.is_empty() { inner } else { outer },
             credential_properties: read_credential_properties(response.outer),
             credential_id: response.credential_id,
         })

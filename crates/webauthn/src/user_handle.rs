@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 
+use crate::{Denial, response::base64url};
+
 /// The `user.id` of the registration options for a user: base64url of the id's bytes, without padding.
 ///
 /// `user_id` has 1 to 64 bytes and no personal data. Of ASCII letters and digits every client can read the handle as
@@ -21,6 +23,18 @@ pub fn user_handle_matches(user_id: &str, sent: &str) -> bool {
     sent == user_id || sent == encoded || sent == BASE64_URL_SAFE_NO_PAD.encode(&encoded)
 }
 
+/// Why a login is refused whose user handle, as `sent`, is that of nobody it could belong to: it is no handle at all
+/// (webauthn-checks L07), or somebody else's (L10).
+pub fn user_handle_fault(sent: &str) -> Denial {
+    match base64url(sent) {
+        Ok(handle) if handle.len() <= USER_HANDLE_BYTES_MAX => Denial::UserHandleMismatch,
+        _ => Denial::RequestMalformed,
+    }
+}
+
+/// [Section 5.4.3](https://www.w3.org/TR/webauthn-3/#dictdef-publickeycredentialuserentity).
+pub(crate) const USER_HANDLE_BYTES_MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +49,37 @@ mod tests {
             assert!(user_handle_matches(USER_ID, sent), "{sent}");
         }
         assert_eq!(encode_user_id(USER_ID), encoded);
+    }
+
+    #[test]
+    fn an_id_from_elsewhere_matches_as_text_even_if_it_is_no_base64url() {
+        for user_id in [
+            "ann@example.com",
+            "user:1",
+            "a1b2c",
+            "abcdefghijklmnopqrstuV",
+        ] {
+            assert!(user_handle_matches(user_id, user_id), "{user_id}");
+            assert!(
+                user_handle_matches(user_id, &encode_user_id(user_id)),
+                "{user_id}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_does_not_match_is_malformed_or_somebody_elses() {
+        let of_bytes = |bytes: usize| "A".repeat((bytes * 4).div_ceil(3));
+        for sent in ["AA", USER_ID, &of_bytes(64)] {
+            assert_eq!(
+                user_handle_fault(sent),
+                Denial::UserHandleMismatch,
+                "{sent}"
+            );
+        }
+        for sent in ["a b", "AB==", "A", "AB", "ann@example.com", &of_bytes(65)] {
+            assert_eq!(user_handle_fault(sent), Denial::RequestMalformed, "{sent}");
+        }
     }
 
     #[test]

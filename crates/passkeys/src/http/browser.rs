@@ -133,7 +133,7 @@ fn let_through(
     post, path = "/v1/apps/{app_id}/register/transactions/webauthn/start", tag = BROWSER,
     request_body = RegistrationStart,
     responses((status = 200, description = "The options, and the handshake to finish.", body = StartedRegistration)),
-    extensions(("x-refusals" = json!(refusals(&[Refusal::TransactionNotFound, Refusal::SignUpIsOff, Refusal::UserNotActive])))),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::TransactionNotFound, Refusal::UserNotFound, Refusal::SignUpIsOff, Refusal::UserNotActive])))),
 )]
 pub(super) async fn start_registration(
     State(passkeys): State<Passkeys>,
@@ -265,7 +265,7 @@ pub(super) fn finish<R>(
     response: impl FnOnce(&Value) -> Result<R, Denial>,
 ) -> Result<Finish<R>, Refusal> {
     let handshake_id =
-        HandshakeId::parse(body.text("handshake_id")?).ok_or(Refusal::HandshakeNotUsable)?;
+        HandshakeId::parse(body.text("handshake_id")?).unwrap_or_else(HandshakeId::never_issued);
     let transaction = match body.optional_text("transaction_id") {
         Ok(None) => TransactionClaim::Missing,
         Ok(Some(text)) => {

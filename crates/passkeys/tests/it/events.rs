@@ -129,6 +129,7 @@ async fn a_denial_is_recorded_once_and_a_replay_on_its_own() {
             (&handshake.id[..], "handshake_spent"),
             (&good.id, "handshake_spent"),
             (UNKNOWN_ID, "handshake_unknown"),
+            ("x", "handshake_unknown"),
         ] {
             app.finish_authentication(&json!({
                 "handshake_id": handshake,
@@ -148,12 +149,14 @@ async fn a_denial_is_recorded_once_and_a_replay_on_its_own() {
         }
         assert_eq!(event(&app, &handshake.id).await, denied);
         assert_eq!(event(&app, &good.id).await, complete);
-        assert_eq!(found(&app, "").await.len(), before.len() + 3);
+        assert_eq!(found(&app, "").await.len(), before.len() + 4);
         // A finish that names no handshake is nobody's.
-        app.finish_authentication(&json!({"handshake_id": "x"}))
-            .await
-            .refuses(400, "invalid_request");
-        assert_eq!(found(&app, "").await.len(), before.len() + 3);
+        for finish in [json!({}), json!({"handshake_id": 1})] {
+            app.finish_authentication(&finish)
+                .await
+                .refuses(400, "invalid_request");
+        }
+        assert_eq!(found(&app, "").await.len(), before.len() + 4);
     }
 }
 

@@ -300,6 +300,42 @@ async fn a_user_handle_that_was_imported_has_to_fit() {
 }
 
 #[tokio::test]
+async fn a_client_may_send_the_id_of_an_imported_user_as_text() {
+    for house in houses().await {
+        let app = house.app().await;
+        // Of letters and digits, but no base64url; and none at all.
+        for (number, id) in ["a1b2c", "ann@example.com"].into_iter().enumerate() {
+            let external_id = format!("ann-{number}");
+            let mut line = user(&external_id);
+            line["id"] = json!(id);
+            let imported = Authenticator::new(Algorithm::Es256, &external_id);
+            Files {
+                users: vec![line],
+                credentials: vec![credential(&external_id, &imported)],
+            }
+            .import(&house, &app)
+            .await;
+            let mut made_here =
+                Authenticator::new(Algorithm::Es256, &format!("{external_id} here"));
+            app.register(&external_id, &mut made_here).await;
+            for (mut authenticator, takes_any) in [(imported, true), (made_here, false)] {
+                for (sent, is_taken) in [(id, true), ("no id", takes_any)] {
+                    let handshake = app.start_authentication(None).await;
+                    let mut finish = handshake.authentication(&mut authenticator);
+                    finish["handshake_response"]["response"]["userHandle"] = json!(sent);
+                    let answer = app.finish_authentication(&finish).await;
+                    if is_taken {
+                        answer.nonce();
+                    } else {
+                        answer.refuses(400, "invalid_request");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deactivated_user_stays_deactivated() {
     for house in houses().await {
         let app = house.app().await;

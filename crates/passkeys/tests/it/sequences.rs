@@ -297,7 +297,7 @@ struct Transaction {
     id: String,
     ceremony: Ceremony,
     external_id: &'static str,
-    /// Of an authentication.
+    /// None for the registration of somebody new that was not started yet.
     user: Option<usize>,
     expires_at_ms: i64,
     newest_handshake: Option<usize>,
@@ -374,13 +374,12 @@ impl World<'_> {
     async fn make(&mut self, call: &Call) -> Checked<Option<usize>> {
         match *call {
             Call::OpenRegistration { app, person } => {
-                let is_open = self
-                    .user_of(app, person)
-                    .is_none_or(|user| !self.is_inactive(user));
+                let user = self.user_of(app, person);
+                let is_open = user.is_none_or(|user| !self.is_inactive(user));
                 let body = json!({"external_id": PEOPLE[person], "passkey_display_name": "Ann"});
                 let answer = self.apps[app].server("transactions/register", body).await;
                 if expect(&answer, 201, is_open)? {
-                    self.opened(app, Ceremony::Registration, person, None, &answer);
+                    self.opened(app, Ceremony::Registration, person, user, &answer);
                 }
                 Ok(Some(app))
             }
@@ -479,9 +478,11 @@ impl World<'_> {
         let (app, ceremony) = goes(at, transaction.app, transaction.ceremony);
         let now_ms = self.now_ms();
         let user = match ceremony {
-            Ceremony::Registration => self.users.iter().position(|user| {
-                (user.app, user.external_id) == (transaction.app, transaction.external_id)
-                    && !user.is_deleted
+            Ceremony::Registration => transaction.user.or_else(|| {
+                self.users.iter().position(|user| {
+                    (user.app, user.external_id) == (transaction.app, transaction.external_id)
+                        && !user.is_deleted
+                })
             }),
             Ceremony::Authentication => transaction.user,
         };
@@ -530,6 +531,7 @@ impl World<'_> {
             expires_at_ms,
             &answer,
         );
+        self.transactions[number].user = Some(user);
         self.transactions[number].newest_handshake = Some(self.handshakes.len() - 1);
         Ok(app)
     }

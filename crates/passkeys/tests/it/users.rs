@@ -372,6 +372,23 @@ async fn a_deleted_user_is_gone_with_devices_nonces_and_open_ceremonies() {
             .await
             .refuses(401, "discoverable_login_failed");
 
+        // What was permitted for that user brings nobody back.
+        let of_nobody = app.register_transaction("cat").await;
+        app.start_registration(&of_nobody).await;
+        let id_of_cat = app.user_id("cat").await;
+        app.manage(Method::DELETE, &format!("users/{id_of_cat}"))
+            .await;
+        for transaction_id in [&transaction_id, &of_nobody] {
+            let body = json!({"transaction_id": transaction_id});
+            app.browser("register/transactions/webauthn/start", body)
+                .await
+                .refuses(404, "user_not_found");
+        }
+        for external_id in ["ann", "cat"] {
+            let users = app.get(&format!("users?identifier={external_id}")).await;
+            assert_eq!(users["users"], json!([]));
+        }
+
         // The same external id is somebody new.
         app.register("ann", &mut authenticator).await;
         assert_ne!(app.user_id("ann").await, id);

@@ -56,15 +56,8 @@ fn l04_to_l06_the_signed_parts_must_be_base64url_and_not_empty() {
 }
 
 #[test]
-fn l07_a_user_handle_must_be_base64url_of_at_most_64_bytes() {
-    for wrong in [
-        json!(1),
-        json!([]),
-        json!("a b"),
-        json!("AB=="),
-        json!("A"),
-        json!("AB"),
-    ] {
+fn l07_a_user_handle_must_be_a_text_no_longer_than_64_bytes_in_base64url() {
+    for wrong in [json!(1), json!([]), json!({})] {
         refuses_json(RequestMalformed, |json| {
             json["response"]["userHandle"] = wrong.clone();
         });

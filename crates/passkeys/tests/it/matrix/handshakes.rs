@@ -215,7 +215,7 @@ async fn t08_and_t09_a_finish_names_the_transaction_of_its_handshake() {
                 Ceremony::Login(_) => bench.app.authenticate_transaction(&ann.external_id).await,
             };
             let claims = [
-                ("T08", json!(other), mismatch, NO_TRANSACTION),
+                ("T08", json!(other), mismatch, (400, "invalid_request")),
                 ("T08", json!(UNKNOWN_ID), mismatch, NO_TRANSACTION),
                 ("T08", json!(null), mismatch, (400, "invalid_request")),
                 (

@@ -786,6 +786,19 @@ async fn r46_to_r48_what_the_client_adds_has_its_type_and_size() {
                 },
             )
             .await;
+            edited(
+                &bench,
+                case(
+                    "R48",
+                    &format!("{what} inside, good ones outside"),
+                    malformed,
+                ),
+                |json| {
+                    json["transports"] = json!(["internal"]);
+                    json["response"]["transports"] = wrong.clone();
+                },
+            )
+            .await;
         }
     }
 }
