@@ -171,7 +171,7 @@ pub(super) async fn start_registration(
     post, path = "/v1/apps/{app_id}/register/transactions/webauthn/finish", tag = BROWSER,
     request_body = RegistrationFinish,
     responses((status = 200, description = "The passkey is stored. The nonce is for your server.", body = NonceAnswer)),
-    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::VerificationFailed, Refusal::UserNotActive])))),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::UserNotFound, Refusal::VerificationFailed, Refusal::UserNotActive])))),
 )]
 pub(super) async fn finish_registration(
     State(passkeys): State<Passkeys>,
@@ -224,7 +224,7 @@ pub(super) async fn start_authentication(
     post, path = "/v1/apps/{app_id}/authenticate/transactions/webauthn/finish", tag = BROWSER,
     request_body = AuthenticationFinish,
     responses((status = 200, description = "The user is who the nonce says. It is for your server.", body = NonceAnswer)),
-    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::VerificationFailed, Refusal::DiscoverableVerificationFailed, Refusal::UserNotActive])))),
+    extensions(("x-refusals" = json!(refusals(&[Refusal::HandshakeNotUsable, Refusal::TransactionNotFound, Refusal::UserNotFound, Refusal::VerificationFailed, Refusal::DiscoverableVerificationFailed, Refusal::UserNotActive])))),
 )]
 pub(super) async fn finish_authentication(
     State(passkeys): State<Passkeys>,
