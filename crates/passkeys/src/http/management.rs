@@ -11,6 +11,7 @@ use axum::{
     http::{StatusCode, header::AUTHORIZATION, request::Parts},
     response::{IntoResponse, Response},
 };
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 
 use super::{
@@ -46,7 +47,13 @@ impl FromRequestParts<Passkeys> for Authorized {
     ) -> Result<Authorized, Failure> {
         // By position and not by name, because the rest of the path may hold
         // further ids, or what cannot be decoded.
-        let app_id = parts.uri.path().split('/').nth(3).and_then(AppId::parse);
+        let app_id = parts
+            .uri
+            .path()
+            .split('/')
+            .nth(3)
+            .and_then(|segment| percent_decode_str(segment).decode_utf8().ok())
+            .and_then(|text| AppId::parse(&text));
         let authorized = passkeys.authorize(app_id, bearer_token(parts)).await;
         if let Err(Failure::Refusal(Refusal::InvalidAccessToken)) = authorized {
             let address = browser::address(&parts.extensions);

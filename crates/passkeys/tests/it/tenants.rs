@@ -77,11 +77,16 @@ async fn only_a_key_of_the_app_opens_its_management_calls() {
                     .await
                     .refuses(401, "invalid_access_token");
             }
-            let request = call(app.app.id.as_str())
-                .header("authorization", format!("bearer {}", app.key))
-                .body(Body::from("{}"))
-                .unwrap();
-            assert_ne!(house.send(request).await.status, 401, "{path}");
+            // Encoded like any other id.
+            let id = app.app.id.as_str();
+            let encoded = format!("%{:02X}{}", id.as_bytes()[0], &id[1..]);
+            for id in [id, &encoded] {
+                let request = call(id)
+                    .header("authorization", format!("bearer {}", app.key))
+                    .body(Body::from("{}"))
+                    .unwrap();
+                assert_ne!(house.send(request).await.status, 401, "{id} {path}");
+            }
         }
     }
 }
