@@ -8,6 +8,7 @@
 //! wherever they are ordered or matched by pattern, because databases disagree
 //! about case; equality is exact.
 
+use jiff::{Timestamp, fmt::temporal::Pieces};
 use platform::Value;
 
 use crate::Refusal;
@@ -207,10 +208,11 @@ impl NumberFilter {
     }
 
     /// Adds a condition on a time, which the query gives in RFC 3339 and maybe
-    /// finer than it is stored.
+    /// finer than it is stored. The last moments of the year 9999, with which
+    /// people say "no end", count as the last one that can be told.
     pub(crate) fn add_time(&mut self, name: &str, text: &str) -> Result<(), Refusal> {
         let (operator, value) = Operator::split(name, text)?;
-        let time: jiff::Timestamp = value.parse().map_err(|_| {
+        let time = read_time(value).ok_or_else(|| {
             invalid(format!(
                 "{name} must be a time such as 2006-01-02T15:04:05.000000Z."
             ))
@@ -432,6 +434,16 @@ impl<const N: usize> Order<N> {
     }
 }
 
+fn read_time(text: &str) -> Option<Timestamp> {
+    if let Ok(time) = text.parse() {
+        return Some(time);
+    }
+    // The last moments have no `Timestamp`, so that those that have one do in every zone.
+    let pieces = Pieces::parse(text).ok()?;
+    let is_whole = pieces.time().is_some() && pieces.offset().is_some();
+    (is_whole && pieces.date().year() == 9999).then_some(Timestamp::MAX)
+}
+
 /// SQL's LIKE: `%` stands for any text, `_` for any one character.
 fn is_like(text: &str, pattern: &str) -> bool {
     let text: Vec<char> = text.chars().collect();
@@ -556,9 +568,37 @@ mod tests {
         ] {
             assert_eq!(times(condition), expected, "{condition}");
         }
-        for condition in ["", "2006-01-02", "1136214245", "<like:2006%>", "now"] {
+        for condition in [
+            "",
+            "2006-01-02",
+            "1136214245",
+            "<like:2006%>",
+            "now",
+            "9999-12-31",
+            "9999-12-31T23:59:59",
+            "9999-13-31T23:59:59Z",
+            "10000-01-01T00:00:00Z",
+        ] {
             let mut filter = NumberFilter::default();
             assert!(filter.add_time("created_at", condition).is_err());
+        }
+    }
+
+    #[test]
+    fn the_last_moments_of_all_are_no_end() {
+        for (condition, expected) in [
+            ("<lt:9999-12-30T21:59:59Z>", &[0, 1][..]),
+            ("<lt:9999-12-30T22:00:01Z>", &[0, 1]),
+            ("<lt:9999-12-31T23:59:59Z>", &[0, 1]),
+            ("<lt:9999-12-31T23:59:59.999999Z>", &[0, 1]),
+            ("<lt:9999-12-31T23:59:59-12:00>", &[0, 1]),
+            ("<ne:9999-12-31T23:59:59Z>", &[0, 1]),
+            ("<gt:9999-12-31T23:59:59Z>", &[]),
+            ("9999-12-31T23:59:59Z", &[]),
+        ] {
+            let mut filter = NumberFilter::default();
+            filter.add_time("created_at", condition).unwrap();
+            assert_eq!(passing(&filter, 0..=1), expected, "{condition}");
         }
     }
 

@@ -295,6 +295,10 @@ async fn events_are_filtered_ordered_and_paged() {
             ("user_agent=Firefox".into(), vec![]),
             ("created_at=2024-08-20T00:21:47.000000Z".into(), vec![l]),
             ("created_at=%3Cgt:2024-08-20T00:21:47Z%3E".into(), vec![a]),
+            (
+                "created_at=%3Clt:9999-12-31T23:59:59Z%3E".into(),
+                vec![r, l, a],
+            ),
             ("created_before=1724113248".into(), vec![r]),
         ] {
             let mut expected: Vec<String> = expected.into_iter().map(str::to_owned).collect();
