@@ -400,9 +400,9 @@ enum Outcome {
     },
 }
 
-/// The enabled webhooks with something due, the longest waiting first. Each is
-/// one look into an index, however much is queued.
-const LIST_DUE: &str = "SELECT id FROM (
+/// The enabled webhooks with something due by then, the longest waiting first.
+/// Each is one look into an index, however much is queued.
+const LIST_DUE: &str = "SELECT id, due_at_ms FROM (
         SELECT w.id AS id, (
             SELECT MIN(d.next_attempt_at_ms) FROM passkeys_deliveries AS d
             WHERE d.webhook_id = w.id AND d.state = 'pending'
@@ -432,15 +432,15 @@ const SETTLE: &str = "UPDATE passkeys_deliveries
     WHERE webhook_id = $1 AND id = $2 AND attempts = $3 AND state = 'pending'";
 
 impl Passkeys {
-    async fn list_due(&self) -> Result<Vec<WebhookId>, Fault> {
-        let now_ms = self.platform.clock.now_ms();
+    /// Some webhooks with something due by `until_ms`, and since when or from when on.
+    async fn list_due(&self, until_ms: i64) -> Result<Vec<(WebhookId, i64)>, Fault> {
         self.platform
             .db
             .read(async move |tx| {
-                tx.rows(LIST_DUE, values![now_ms, worker::WEBHOOKS_AT_ONCE])
+                tx.rows(LIST_DUE, values![until_ms, worker::WEBHOOKS_AT_ONCE])
                     .await?
                     .iter()
-                    .map(|row| row.get("id"))
+                    .map(|row| Ok((row.get("id")?, row.get("due_at_ms")?)))
                     .collect()
             })
             .await

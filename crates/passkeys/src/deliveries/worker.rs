@@ -22,8 +22,9 @@ impl Passkeys {
     /// Delivers to webhooks until `stop` is ready and the attempts under way have
     /// ended. To be run by every node that serves.
     ///
-    /// It looks at once when this node has queued something, and every second for
-    /// what is due again, what other nodes left, and what a sub-command asked for.
+    /// It looks at once when this node has queued something, when something is due
+    /// again, and every second for what other nodes left and what a sub-command
+    /// asked for.
     pub async fn deliver_webhooks(&self, stop: impl Future<Output = ()>) {
         let mut stop = pin!(stop);
         let mut courier = match Courier::new(self) {
@@ -34,18 +35,21 @@ impl Passkeys {
             }
         };
         loop {
-            if let Err(fault) = courier.set_out().await {
-                tracing::error!(%fault, "what is due to webhooks could not be found");
-                tokio::select! {
-                    () = &mut stop => break,
-                    () = tokio::time::sleep(LOOK_EVERY) => continue,
+            let pause = match courier.set_out().await {
+                Ok(pause) => pause,
+                Err(fault) => {
+                    tracing::error!(%fault, "what is due to webhooks could not be found");
+                    tokio::select! {
+                        () = &mut stop => break,
+                        () = tokio::time::sleep(LOOK_EVERY) => continue,
+                    }
                 }
-            }
+            };
             tokio::select! {
                 () = &mut stop => break,
                 () = self.deliveries_queued.notified() => {}
                 Some(ended) = courier.next_return() => log_fault(ended),
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
         courier.is_stopping.store(true, Ordering::Relaxed);
@@ -95,9 +99,17 @@ impl Courier {
         })
     }
 
-    /// Starts a tour to each webhook with something due, as far as there is room.
-    async fn set_out(&mut self) -> Result<(), Fault> {
-        for webhook_id in self.passkeys.list_due().await? {
+    /// Starts a tour to each webhook with something due, as far as there is room,
+    /// and says when to look again.
+    async fn set_out(&mut self) -> Result<Duration, Fault> {
+        let now_ms = self.passkeys.platform.clock.now_ms();
+        let until_ms = now_ms.saturating_add(LOOK_EVERY.as_millis() as i64);
+        let mut next_due_at_ms = None;
+        for (webhook_id, due_at_ms) in self.passkeys.list_due(until_ms).await? {
+            if due_at_ms > now_ms {
+                next_due_at_ms.get_or_insert(due_at_ms);
+                continue;
+            }
             let is_visited = self.visited.values().any(|visited| *visited == webhook_id);
             if !is_visited && self.tours.len() < WEBHOOKS_AT_ONCE as usize {
                 let tour = tour(
@@ -110,7 +122,7 @@ impl Courier {
                 self.visited.insert(task.id(), webhook_id);
             }
         }
-        Ok(())
+        Ok(pause(now_ms, next_due_at_ms))
     }
 
     /// Waits for the next tour to end, and gives its number of attempts. Nothing
@@ -126,6 +138,15 @@ impl Courier {
         self.visited.remove(&id);
         Some(ended)
     }
+}
+
+/// How long to wait for what is due next, which may become known meanwhile.
+fn pause(now_ms: i64, next_due_at_ms: Option<i64>) -> Duration {
+    let Some(due_at_ms) = next_due_at_ms else {
+        return LOOK_EVERY;
+    };
+    let wait_ms = u64::try_from(due_at_ms.saturating_sub(now_ms)).unwrap_or(0);
+    Duration::from_millis(wait_ms).min(LOOK_EVERY)
 }
 
 /// Makes the attempts due to one webhook, one after the other, until one fails or
@@ -179,3 +200,22 @@ pub(super) const WEBHOOKS_AT_ONCE: u32 = 64;
 const TOUR_ATTEMPTS_MAX: u64 = 16;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_looks_again_when_the_next_attempt_is_due_and_at_least_every_second() {
+        for (next_due_at_ms, expected_ms) in [
+            (None, 1_000),
+            (Some(5_001), 1),
+            (Some(5_420), 420),
+            (Some(6_000), 1_000),
+            (Some(i64::MAX), 1_000),
+        ] {
+            let expected = Duration::from_millis(expected_ms);
+            assert_eq!(pause(5_000, next_due_at_ms), expected, "{next_due_at_ms:?}");
+        }
+    }
+}
