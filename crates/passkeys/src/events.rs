@@ -36,7 +36,8 @@ pub struct Event {
     pub id: EventId,
     /// What it is about.
     pub event_type: EventType,
-    /// The user's external id. Not known until a discoverable login has verified.
+    /// The user's external id. In a ceremony with a transaction that of the transaction,
+    /// whoever tried; without one not known until a signature proved whose passkey it is.
     pub external_id: Option<String>,
     /// The user, who may have been deleted since. Known as the external id is.
     pub user_id: Option<UserId>,

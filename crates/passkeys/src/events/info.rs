@@ -19,7 +19,8 @@ pub(crate) struct EventInfo {
     created_at: Time,
     #[serde(rename = "type")]
     event_type: EventType,
-    /// The customer's own id of the user; empty until a discoverable login has verified.
+    /// The customer's own id of the user: of the transaction's, whoever tried; without a transaction
+    /// empty until a signature proved whose passkey it is.
     identifier: String,
     /// The user, who may have been deleted since; empty as `identifier` is.
     user_id: String,
