@@ -498,10 +498,15 @@ impl Config {
     /// The vault under the master key in its file, which must exist.
     pub fn open_vault(&self) -> Result<Vault, ConfigError> {
         let file = self.master_key_file.display();
+        let folder = self.master_key_file.parent();
+        let make_folder = folder
+            .filter(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+            .map(|folder| format!("mkdir -p {} && ", folder.display()))
+            .unwrap_or_default();
         let unusable = |why: &str| {
             ConfigError::Refused(format!(
                 "the master key {file} {why}. It holds 32 random bytes in base64; make one with: \
-                 (umask 077; head -c 32 /dev/urandom | base64 > {file})"
+                 (umask 077; {make_folder}head -c 32 /dev/urandom | base64 > {file})"
             ))
         };
         let mut text = Zeroizing::new(String::new());
@@ -788,8 +793,11 @@ mod tests {
             data_dir: Some(folder.path().join("data")),
             ..Options::default()
         });
-        assert!(config.open_vault().is_err());
+        let refused = || config.open_vault().map(drop).unwrap_err().to_string();
+        let make_folder = format!("; mkdir -p {} && head", config.data_dir.display());
+        assert!(refused().contains(&make_folder), "{}", refused());
         config.create_data_dir().unwrap();
+        assert!(!refused().contains("mkdir"), "{}", refused());
         config.create_master_key(&Entropy::system()).unwrap();
         let sealed = config.open_vault().unwrap().seal("p", b"s").unwrap();
         config.create_master_key(&Entropy::system()).unwrap();
