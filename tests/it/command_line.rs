@@ -469,6 +469,19 @@ async fn what_cannot_be_made_is_refused_with_a_reason() {
             "other.com",
         ),
         (
+            vec![
+                "app",
+                "create",
+                "--name",
+                "X",
+                "--origin",
+                "https://a.example.co.uk",
+                "--rp-id",
+                "co.uk",
+            ],
+            "public suffix",
+        ),
+        (
             vec!["api-key", "create", "--app", "nope", "--name", "X"],
             "nope",
         ),

@@ -202,7 +202,8 @@ pub enum AppCommand {
         /// Origin of the website, such as https://example.com or http://localhost:8081
         #[arg(long, value_name = "URL")]
         origin: String,
-        /// RP ID the passkeys are bound to: the origin's host or a parent domain [default: the host]
+        /// RP ID the passkeys are bound to: the origin's host or a parent domain, but no public
+        /// suffix such as co.uk [default: the host]
         #[arg(long, value_name = "ID")]
         rp_id: Option<String>,
         /// Answer in JSON

@@ -73,7 +73,8 @@ pub struct NewApp {
     pub auth_origin: String,
     /// Further origins; they may lie outside the RP ID (related origins).
     pub additional_auth_origins: Vec<String>,
-    /// The host of `auth_origin` or a domain above it; without one, that host.
+    /// The host of `auth_origin` or a domain above it, but no public suffix such as
+    /// `co.uk`; without one, that host.
     pub rp_id: Option<String>,
     /// The policy.
     pub settings: AppSettings,
@@ -308,11 +309,15 @@ impl App {
         self.auth_origin = normalize("auth_origin", &self.auth_origin)?;
         self.additional_auth_origins =
             normalize_all("additional_auth_origins", &self.additional_auth_origins)?;
+        self.rp_id.make_ascii_lowercase();
         if !origin::may_use_rp_id(&self.auth_origin, &self.rp_id) {
             return Err(Refusal::RpIdNotAllowed {
                 rp_id: self.rp_id,
                 auth_origin: self.auth_origin,
             });
+        }
+        if is_public_suffix(&self.auth_origin, &self.rp_id) {
+            return Err(Refusal::RpIdIsPublicSuffix { rp_id: self.rp_id });
         }
         self.settings = self.settings.checked()?;
         Ok(self)
@@ -362,6 +367,26 @@ impl AppChanges {
         changed.settings = self.settings.apply(changed.settings);
         *app = changed.checked()?;
         Ok(())
+    }
+}
+
+/// Whether an RP ID that is the host of `auth_origin` or above it is a public suffix by
+/// <https://publicsuffix.org>, and so refused by browsers (HTML, "is a registrable domain
+/// suffix of or is equal to"). The list is as old as this program; browsers keep their own.
+///
+/// A host may be its own RP ID even so: what is under it belongs to others, who cannot use
+/// it. Only a whole top-level domain is nobody's host, and stricter here than there.
+fn is_public_suffix(auth_origin: &str, rp_id: &str) -> bool {
+    let Ok(host) = origin::default_rp_id(auth_origin) else {
+        return false;
+    };
+    let Some(suffix) = psl::suffix(host.as_bytes()) else {
+        return false;
+    };
+    match rp_id == host {
+        true => !rp_id.contains('.') && suffix.is_known(),
+        // Both end the host, so the shorter one ends the longer.
+        false => rp_id.len() <= suffix.as_bytes().len(),
     }
 }
 
@@ -530,6 +555,49 @@ mod tests {
                 "{auth_origin} {rp_id}"
             );
         }
+    }
+
+    #[test]
+    fn an_rp_id_is_no_public_suffix() {
+        for (auth_origin, rp_id) in [
+            ("https://a.example.co.uk", "co.uk"),
+            ("https://co.uk.example.co.uk", "co.uk"),
+            ("https://com", "com"),
+            ("https://ann.github.io", "github.io"),
+            ("https://a.ann.github.io", "github.io"),
+            // By the rule *.kawasaki.jp and its exception.
+            ("https://a.b.kawasaki.jp", "b.kawasaki.jp"),
+            ("https://a.b.kawasaki.jp", "kawasaki.jp"),
+            ("https://a.city.kawasaki.jp", "kawasaki.jp"),
+        ] {
+            assert!(
+                matches!(
+                    check(auth_origin, Some(rp_id)),
+                    Err(Refusal::RpIdIsPublicSuffix { .. })
+                ),
+                "{auth_origin} {rp_id}"
+            );
+        }
+        for (auth_origin, rp_id) in [
+            ("https://a.example.co.uk", "example.co.uk"),
+            ("https://a.ann.github.io", "ann.github.io"),
+            ("https://a.b.c.kawasaki.jp", "b.c.kawasaki.jp"),
+            ("https://a.city.kawasaki.jp", "city.kawasaki.jp"),
+            // Browsers let a host be its own RP ID.
+            ("https://github.io", "github.io"),
+            ("http://localhost:8081", "localhost"),
+            ("https://intranet", "intranet"),
+            ("https://a.shop.internal", "shop.internal"),
+        ] {
+            assert_eq!(check(auth_origin, Some(rp_id)).unwrap().rp_id, rp_id);
+        }
+        assert!(check("https://com", None).is_err());
+    }
+
+    #[test]
+    fn an_rp_id_has_small_letters() {
+        let app = check("https://a.example.com", Some("Example.COM")).unwrap();
+        assert_eq!(app.rp_id, "example.com");
     }
 
     #[test]

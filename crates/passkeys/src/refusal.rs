@@ -115,6 +115,15 @@ pub enum Refusal {
         /// The app's origin.
         auth_origin: String,
     },
+    /// The RP ID of an app is a domain under which anybody can have a name.
+    #[error(
+        "rp_id {rp_id:?} is a public suffix: its subdomains belong to different people, so browsers \
+         have no passkeys for all of them together. It must be a name below it."
+    )]
+    RpIdIsPublicSuffix {
+        /// The text that was given.
+        rp_id: String,
+    },
 }
 
 impl Refusal {

@@ -101,7 +101,8 @@ fn status_and_code(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::InvalidRequest(_)
         | Refusal::HandshakeNotUsable
         | Refusal::OriginInvalid { .. }
-        | Refusal::RpIdNotAllowed { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
+        | Refusal::RpIdNotAllowed { .. }
+        | Refusal::RpIdIsPublicSuffix { .. } => (StatusCode::BAD_REQUEST, "invalid_request"),
         Refusal::InvalidAccessToken => (StatusCode::UNAUTHORIZED, "invalid_access_token"),
         Refusal::InvalidNonce => (StatusCode::UNAUTHORIZED, "invalid_nonce"),
         Refusal::VerificationFailed => (StatusCode::UNAUTHORIZED, "webauthn_login_failed"),

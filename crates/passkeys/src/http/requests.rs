@@ -326,7 +326,7 @@ pub(super) struct ChangedApp {
     /// Further origins.
     #[schema(max_items = 64)]
     additional_auth_origins: Option<Vec<String>>,
-    /// The host of `auth_origin` or a domain above it.
+    /// The host of `auth_origin` or a domain above it, but no public suffix.
     rp_id: Option<String>,
     /// Change `rp_id` even if passkeys stop working by it.
     force: Option<bool>,

@@ -110,7 +110,7 @@ async fn a_change_sets_what_it_names_and_leaves_the_rest() {
                 json!("https://login.example.com:8443"),
             ),
             (
-                json!({"rp_id": "login.example.com"}),
+                json!({"rp_id": "Login.Example.com"}),
                 "/rp_id",
                 json!("login.example.com"),
             ),
@@ -165,6 +165,10 @@ async fn what_cannot_be_set_is_refused_by_name_and_changes_nothing() {
             ),
             (json!({"rp_id": "example.org"}), "rp_id"),
             (json!({"rp_id": "com"}), "rp_id"),
+            (
+                json!({"auth_origin": "https://a.example.co.uk", "rp_id": "co.uk"}),
+                "public suffix",
+            ),
             (json!({"rp_id": ""}), "rp_id"),
             (json!({"rp_id": {}}), "rp_id"),
             (json!({"force": 1}), "force"),
