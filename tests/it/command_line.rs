@@ -146,6 +146,19 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
         run(&["app", "show", "--app", app_id, "--json"]).await,
         updated
     );
+    let shown = succeed(claviger(&database).args(["app", "show", "--app", app_id])).await;
+    let shown = String::from_utf8(shown).expect("text");
+    for (name, value) in [
+        ("nonce_lifetime", "1m 30s"),
+        ("event_retention", "7 days"),
+        ("trust_anchors", "1"),
+    ] {
+        let told = |line: &str| {
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with(' ') && rest.trim() == value)
+        };
+        assert!(shown.lines().any(told), "{name}: {shown}");
+    }
     let cleared = run_json(&mut update(&[
         "--additional-origin",
         "none",
@@ -186,15 +199,17 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
     ])
     .await;
     let phone_id = phone["native_client_id"].as_str().expect("an id");
-    succeed(claviger(&database).args([
+    let deleted = run(&[
         "native-client",
         "delete",
         "--app",
         app_id,
         "--native-client",
         phone_id,
-    ]))
+        "--json",
+    ])
     .await;
+    assert_eq!(deleted, json!({"deleted": phone_id}));
     let left = run(&["native-client", "list", "--app", app_id, "--json"]).await;
     assert_eq!(left["native_clients"][0]["bundle_id"], "com.example.shop");
     assert_eq!(left["native_clients"].as_array().map(Vec::len), Some(1));
@@ -217,16 +232,20 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
     let keys = run(&["api-key", "list", "--app", app_id, "--json"]).await;
     assert_eq!(keys["api_keys"][0]["api_key_id"], key["api_key_id"]);
     assert_eq!(keys["api_keys"][0]["key_prefix"], secret[..10]);
+    let created_at = keys["api_keys"][0]["created_at"].as_str().expect("a time");
+    assert!(created_at.ends_with('Z'), "{created_at}");
     let delete = |key: &str| {
         let mut command = claviger(&database);
         command.args(["api-key", "delete", "--app", app_id, "--api-key", key]);
+        command.arg("--json");
         command
     };
     // The key in the place of its id is refused without being repeated.
     let output = delete(secret).output().await.expect("it runs");
     assert_eq!(output.status.code(), Some(1));
     assert!(!String::from_utf8_lossy(&output.stderr).contains(secret));
-    succeed(&mut delete(key["api_key_id"].as_str().expect("an id"))).await;
+    let deleted = run_json(&mut delete(key["api_key_id"].as_str().expect("an id"))).await;
+    assert_eq!(deleted, json!({"deleted": key["api_key_id"]}));
     // The server believes for a second what it has read (decision 7).
     let deadline = Instant::now() + Duration::from_secs(10);
     while get().await.0 == 200 {
@@ -242,6 +261,7 @@ async fn an_operator_changes_an_app_beside_a_running_server() {
         (&["--trust-anchor", "/nowhere"], "/nowhere"),
         (&["--allowed-aaguid", "x"], "AAGUID"),
         (&["--timeout", "2d"], "2d"),
+        (&["--nonce-lifetime", "90"], "such as 90s or 5m"),
         (&["--force"], "--rp-id"),
         (&[], "required"),
     ] {

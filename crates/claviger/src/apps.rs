@@ -18,7 +18,7 @@ use crate::{
         ApiKeyCommand, AppArgs, AppCommand, AppUpdateArgs, NativeClientArgs, NativeClientCommand,
     },
     commands::{
-        CommandError, accounts, answer, answer_list, find_app, first_organization, refused,
+        CommandError, accounts, answer, answer_list, find_app, first_organization, refused, time,
     },
 };
 
@@ -95,7 +95,11 @@ pub(crate) async fn run_native_client(
                 "The app has no native clients.",
             );
         }
-        NativeClientCommand::Delete { app, native_client } => {
+        NativeClientCommand::Delete {
+            app,
+            native_client,
+            json,
+        } => {
             let app = find_app(passkeys, &app).await?;
             let id = NativeClientId::parse(&native_client).ok_or_else(|| {
                 CommandError::Refused(format!(
@@ -107,6 +111,7 @@ pub(crate) async fn run_native_client(
                 .delete_native_client(&app.id, &id)
                 .await
                 .map_err(refused)?;
+            answer(json, &json!({"deleted": id}));
         }
     }
     Ok(())
@@ -142,12 +147,13 @@ pub(crate) async fn run_api_key(
                         "api_key_id": key.id.as_str(),
                         "name": key.name,
                         "key_prefix": key.prefix,
+                        "created_at": time(key.created_at_ms),
                     })
                 })
                 .collect();
             answer_list(json, "api_keys", keys, "The app has no API keys.");
         }
-        ApiKeyCommand::Delete { app, api_key } => {
+        ApiKeyCommand::Delete { app, api_key, json } => {
             let app = find_app(passkeys, &app).await?;
             // The key itself is what people have at hand; it must not end up in a message.
             let id = ApiKeyId::parse(&api_key).ok_or_else(|| {
@@ -159,6 +165,7 @@ pub(crate) async fn run_api_key(
                 .delete_api_key(&app.id, &id)
                 .await
                 .map_err(refused)?;
+            answer(json, &json!({"deleted": id.as_str()}));
         }
     }
     Ok(())
@@ -282,25 +289,29 @@ fn show(app: &App, json: bool) {
         shown["native_clients"] = clients.map(native_client).collect();
     } else {
         for (name, value) in app.settings.to_json().as_object().into_iter().flatten() {
-            shown[name] = for_people(name, value);
+            let (name, value) = for_people(name, value);
+            shown[name] = value;
         }
         shown["native_clients"] = json!(app.native_clients.len());
     }
     answer(json, &shown);
 }
 
-/// A setting as people read it.
-fn for_people(name: &str, value: &Value) -> Value {
-    match (name, value) {
-        ("trust_anchors", Value::Array(certificates)) => json!(certificates.len()),
-        (_, Value::Number(ms)) => {
+/// A setting as people read it: its name without the unit, and its value.
+fn for_people<'a>(name: &'a str, value: &Value) -> (&'a str, Value) {
+    match (name.strip_suffix("_ms"), value) {
+        (Some(name), Value::Number(ms)) => {
             let ms = ms.as_i64().unwrap_or_default();
-            match ms % DAY_MS {
-                0 => json!(format!("{} days", ms / DAY_MS)),
-                _ => json!(format!("{:#}", SignedDuration::from_millis(ms))),
-            }
+            let time = match ms % DAY_MS {
+                0 => format!("{} days", ms / DAY_MS),
+                _ => format!("{:#}", SignedDuration::from_millis(ms)),
+            };
+            (name, json!(time))
         }
-        (_, value) => value.clone(),
+        (_, Value::Array(certificates)) if name == "trust_anchors" => {
+            (name, json!(certificates.len()))
+        }
+        (_, value) => (name, value.clone()),
     }
 }
 

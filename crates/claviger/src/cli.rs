@@ -305,19 +305,19 @@ pub struct AppUpdateArgs {
     #[arg(long = "embedding-origin", value_name = "URL|none")]
     pub embedding_origins: Option<Vec<String>>,
     /// How long a transaction lives, such as 10m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub transaction_lifetime: Option<SignedDuration>,
     /// How long a ceremony with a transaction may take, such as 10m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub handshake_lifetime: Option<SignedDuration>,
     /// How long a ceremony without a transaction may take, such as 1h
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub discoverable_handshake_lifetime: Option<SignedDuration>,
     /// How long a nonce can be exchanged, such as 5m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub nonce_lifetime: Option<SignedDuration>,
     /// How long the browser is asked to wait for the user, such as 5m
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<SignedDuration>,
     /// For how many days events are kept
     #[arg(long, value_name = "DAYS")]
@@ -325,6 +325,12 @@ pub struct AppUpdateArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// Reads a time with its unit.
+fn duration(text: &str) -> Result<SignedDuration, &'static str> {
+    text.parse()
+        .map_err(|_| "a time has a unit: such as 90s or 5m")
 }
 
 /// Reads one of a few words.
@@ -399,6 +405,9 @@ pub enum NativeClientCommand {
         /// The native client, as listed
         #[arg(long, value_name = "ID")]
         native_client: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -453,6 +462,9 @@ pub enum ApiKeyCommand {
         /// The key's id, as listed
         #[arg(long, value_name = "ID")]
         api_key: String,
+        /// Answer in JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 
