@@ -2,10 +2,12 @@
 // Nothing here knows about navigator.credentials.
 
 import { follow } from './abort.js';
-import { PassageError } from './errors.js';
+import { invalidArgument, PassageError } from './errors.js';
 
 /** Sent with every call so that an operator can see which clients are about. */
 const VERSION_HEADER = '@claviger/passage-flex 0.1.0';
+/** The longest a timer can wait; more would fire at once. */
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** The service's answer to a start call. `Options` is WebAuthn's JSON form of the options. */
 export interface Started<Options> {
@@ -33,7 +35,11 @@ export class Api {
   readonly #url: string;
   readonly #timeoutMs: number;
 
+  /** @throws PassageError `invalid_argument` when a setting cannot work. */
   constructor(baseUrl: string, appId: string, timeoutMs: number) {
+    if (!(typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
+      throw invalidArgument(`timeoutMs must be a number, more than 0 and at most ${TIMEOUT_MS_MAX}.`);
+    }
     this.#url = `${baseUrl.replace(/\/+$/, '')}/apps/${encodeURIComponent(appId)}`;
     this.#timeoutMs = timeoutMs;
   }

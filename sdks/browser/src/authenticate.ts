@@ -3,7 +3,7 @@
 import type { Api } from './api.js';
 import { runAutofill, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, PassageError } from './errors.js';
+import { fromBrowser, invalidArgument, PassageError } from './errors.js';
 import { hasConditionalMediation, isWebAuthnAvailable } from './support.js';
 
 export interface AuthenticateOptions {
@@ -25,7 +25,7 @@ export async function authenticate(
 ): Promise<string> {
   // Absent is a choice, empty is a mistake: taking it for absent would turn a step-up into a sign-in by anybody.
   if (transactionId !== undefined && (typeof transactionId !== 'string' || transactionId === '')) {
-    throw new PassageError('invalid_argument', 'The transaction id is empty.');
+    throw invalidArgument('The transaction id is empty.');
   }
   if (!isWebAuthnAvailable() || (isConditionalMediation && !(await hasConditionalMediation()))) {
     throw new PassageError('passkeys_not_supported', 'This browser does not support passkeys here.');

@@ -21,7 +21,7 @@ type OwnErrorCode =
   | 'no_credential'
   /** The browser failed in a way it has no name for; see `cause`. */
   | 'passkey_failed'
-  /** The caller passed something unusable, such as an empty transaction id. */
+  /** An argument or setting that cannot be right, such as an empty transaction id. Nothing was sent. */
   | 'invalid_argument'
   /** The service could not be reached, or its answer was withheld by the browser (CORS). */
   | 'network_error'
@@ -82,6 +82,10 @@ export class PassageError extends Error {
     this.statusCode = details.statusCode;
     this.retryAfterMs = details.retryAfterMs;
   }
+}
+
+export function invalidArgument(message: string): PassageError {
+  return new PassageError('invalid_argument', message);
 }
 
 /** Whether the service itself said no, so that what was asked for has surely not happened. */

@@ -2,7 +2,7 @@
 
 import { Api } from './api.js';
 import { authenticate, type AuthenticateOptions } from './authenticate.js';
-import { PassageError } from './errors.js';
+import { invalidArgument } from './errors.js';
 import { register, type RegisterOptions } from './register.js';
 import {
   signalAccepted,
@@ -22,7 +22,10 @@ import {
 export interface PassageFlexOptions {
   /** Where the service lives, up to and including `/v1`. Default: `/v1` on the page's own origin. */
   baseUrl?: string | undefined;
-  /** How long one call to the service may take, in milliseconds. The person's own time is not counted. Default: 15 000. */
+  /**
+   * How long one call to the service may take, in milliseconds: more than 0, at most 2 147 483 647. The person's own time
+   * is not counted. Default: 15 000.
+   */
   timeoutMs?: number | undefined;
   /** The app's RP ID, for the signals. Default: the page's host name, which it is unless you chose a parent domain. */
   rpId?: string | undefined;
@@ -80,10 +83,10 @@ export interface Passkey {
 export class PassageFlex {
   readonly passkey: Passkey;
 
-  /** @throws PassageError `invalid_argument` when the app id is empty. */
+  /** @throws PassageError `invalid_argument` when a setting cannot work, such as an empty app id. */
   constructor(appId: string, { baseUrl = '/v1', timeoutMs = 15_000, rpId }: PassageFlexOptions = {}) {
     if (typeof appId !== 'string' || appId === '') {
-      throw new PassageError('invalid_argument', 'An app id is needed.');
+      throw invalidArgument('An app id is needed.');
     }
     const api = new Api(baseUrl, appId, timeoutMs);
     // Asked at each call: there is no location where a server renders the page.

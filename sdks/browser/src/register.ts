@@ -3,7 +3,7 @@
 import type { Api } from './api.js';
 import { runInPassing, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, isRefusal, PassageError } from './errors.js';
+import { fromBrowser, invalidArgument, isRefusal, PassageError } from './errors.js';
 import { signalUnknown } from './signals.js';
 import { hasConditionalCreate, isWebAuthnAvailable } from './support.js';
 
@@ -29,7 +29,7 @@ export async function register(
   { authenticatorAttachment = 'platform', isConditional = false, signal }: RegisterOptions = {},
 ): Promise<string> {
   if (typeof transactionId !== 'string' || transactionId === '') {
-    throw new PassageError('invalid_argument', 'A transaction id is needed to register a passkey.');
+    throw invalidArgument('A transaction id is needed to register a passkey.');
   }
   if (!isWebAuthnAvailable() || (isConditional && !(await hasConditionalCreate()))) {
     throw new PassageError('passkeys_not_supported', 'This browser does not support passkeys here.');

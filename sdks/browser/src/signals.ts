@@ -6,7 +6,7 @@
 
 import { runSignal } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, PassageError } from './errors.js';
+import { fromBrowser, invalidArgument } from './errors.js';
 import { isWebAuthnAvailable } from './support.js';
 
 /** A passkey that the service does not hold any more. */
@@ -55,7 +55,7 @@ export async function signalAccepted(
   { credentialIds, ...user }: AcceptedPasskeys,
 ): Promise<boolean> {
   if (!Array.isArray(credentialIds)) {
-    throw new PassageError('invalid_argument', 'credentialIds must be a list.');
+    throw invalidArgument('credentialIds must be a list.');
   }
   const allAcceptedCredentialIds = credentialIds.map((id) => base64url('credentialIds', id));
   return tell('signalAllAcceptedCredentials', {
@@ -71,7 +71,7 @@ export async function signalUserDetails(
   { name, displayName = name, ...user }: UserDetails,
 ): Promise<boolean> {
   if (typeof name !== 'string' || typeof displayName !== 'string') {
-    throw new PassageError('invalid_argument', 'name and displayName must be texts.');
+    throw invalidArgument('name and displayName must be texts.');
   }
   return tell('signalCurrentUserDetails', { rpId, userId: userHandleOf(user), name, displayName });
 }
@@ -102,7 +102,7 @@ async function tell<Name extends Signal>(
 function userHandleOf({ userId, userHandle }: SignalledUser): string {
   if (userHandle !== undefined) return base64url('userHandle', userHandle);
   if (typeof userId !== 'string' || userId === '') {
-    throw new PassageError('invalid_argument', 'userId is needed.');
+    throw invalidArgument('userId is needed.');
   }
   const bytes = new TextEncoder().encode(userId);
   return toBase64url(bytes.buffer);
@@ -115,5 +115,5 @@ function base64url(name: string, text: unknown): string {
   } catch {
     // Said below.
   }
-  throw new PassageError('invalid_argument', `${name} must be base64url.`);
+  throw invalidArgument(`${name} must be base64url.`);
 }

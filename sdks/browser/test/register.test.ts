@@ -327,6 +327,20 @@ test('an app id is needed, and a strange one cannot leave its place in the path'
   assert.equal(browser.paths()[0], '/v1/apps/..%2Fx%3Fy/register/transactions/webauthn/start');
 });
 
+test('a time limit that no timer can keep is refused, the longest one is not', async () => {
+  const browser = browserThatRegisters();
+  for (const timeoutMs of [0, -1, NaN, Infinity, 2 ** 31, null, '15000'] as number[]) {
+    assert.throws(() => new PassageFlex('app1', { timeoutMs }), {
+      name: 'PassageError',
+      code: 'invalid_argument',
+    });
+  }
+  const baseUrl = 'https://service.test/v1';
+  const patient = new PassageFlex('app1', { baseUrl, timeoutMs: 2 ** 31 - 1 });
+  assert.equal(await patient.passkey.register('transaction1'), 'nonce1');
+  assert.equal(browser.sent.length, 2);
+});
+
 function withChallenge(challenge: string): object {
   return {
     handshake: { id: 'h', challenge: { publicKey: { ...start.handshake.challenge.publicKey, challenge } } },

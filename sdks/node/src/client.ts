@@ -24,7 +24,7 @@ export interface PassageConfig {
    * listens. The API key travels in every request, so anything but `localhost` should be `https`.
    */
   baseUrl?: string | undefined;
-  /** How long one call may take in all, in milliseconds. Default: 10 000. */
+  /** How long one call may take in all, in milliseconds: more than 0, at most 2 147 483 647. Default: 10 000. */
   timeoutMs?: number | undefined;
 }
 
@@ -64,8 +64,8 @@ export class Client {
     const apiKey = required('apiKey', config.apiKey);
     // `fetch` would refuse such a header too, and print the key with its refusal.
     if (!/^[\x21-\x7e]+$/.test(apiKey)) throw invalidArgument('apiKey has a character no key can have');
-    if (!(timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
-      throw invalidArgument(`timeoutMs must be more than 0 and at most ${TIMEOUT_MS_MAX}`);
+    if (!(typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
+      throw invalidArgument(`timeoutMs must be a number, more than 0 and at most ${TIMEOUT_MS_MAX}`);
     }
     this.#url = `${base(baseUrl)}/apps/${segment('appId', appId)}`;
     this.#authorization = `Bearer ${apiKey}`;

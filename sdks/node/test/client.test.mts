@@ -282,7 +282,7 @@ test('settings that cannot work are refused', () => {
       baseUrl,
     );
   }
-  for (const timeoutMs of [0, -1, NaN, Infinity]) {
+  for (const timeoutMs of [0, -1, NaN, Infinity, 2 ** 31, null, '10000'] as number[]) {
     assert.match(
       unusable(() => new PassageFlex({ ...config, timeoutMs })),
       /^timeoutMs must be/,
