@@ -37,10 +37,12 @@ export class Api {
 
   /** @throws PassageError `invalid_argument` when a setting cannot work. */
   constructor(baseUrl: string, appId: string, timeoutMs: number) {
+    if (typeof appId !== 'string' || appId === '') throw invalidArgument('An app id is needed.');
+    if (typeof baseUrl !== 'string' || baseUrl === '') throw invalidArgument('baseUrl must be an address.');
     if (!(typeof timeoutMs === 'number' && timeoutMs > 0 && timeoutMs <= TIMEOUT_MS_MAX)) {
       throw invalidArgument(`timeoutMs must be a number, more than 0 and at most ${TIMEOUT_MS_MAX}.`);
     }
-    this.#url = `${baseUrl.replace(/\/+$/, '')}/apps/${encodeURIComponent(appId)}`;
+    this.#url = `${baseUrl.replace(/\/+$/, '')}/apps/${segment(appId)}`;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -133,6 +135,16 @@ export class Api {
     if (!answer) throw invalidResponse();
     return answer;
   }
+}
+
+/** The app id as one segment of an address. `.` and `..` cannot be written as one: a URL resolves them. */
+function segment(appId: string): string {
+  try {
+    if (appId !== '.' && appId !== '..') return encodeURIComponent(appId);
+  } catch {
+    // Said below: half of a character pair has no place in an address either.
+  }
+  throw invalidArgument('This is no app id.');
 }
 
 function refusal(

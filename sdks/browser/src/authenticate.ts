@@ -3,7 +3,7 @@
 import type { Api } from './api.js';
 import { runAutofill, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, invalidArgument, PassageError } from './errors.js';
+import { fromBrowser, invalidArgument, PassageError, readObject } from './errors.js';
 import { hasConditionalMediation, isWebAuthnAvailable } from './support.js';
 
 export interface AuthenticateOptions {
@@ -19,10 +19,8 @@ export interface AuthenticateOptions {
 }
 
 /** Runs the authentication ceremony. See `Passkey.authenticate`. */
-export async function authenticate(
-  api: Api,
-  { transactionId, isConditionalMediation = false, signal }: AuthenticateOptions = {},
-): Promise<string> {
+export async function authenticate(api: Api, options: AuthenticateOptions = {}): Promise<string> {
+  const { transactionId, isConditionalMediation = false, signal } = readObject('options', options);
   // Absent is a choice, empty is a mistake: taking it for absent would turn a step-up into a sign-in by anybody.
   if (transactionId !== undefined && (typeof transactionId !== 'string' || transactionId === '')) {
     throw invalidArgument('The transaction id is empty.');

@@ -6,7 +6,7 @@
 // to the authenticator wait until no prompt is open.
 
 import { follow, type Follower } from './abort.js';
-import { PassageError } from './errors.js';
+import { invalidArgument, PassageError } from './errors.js';
 
 /** The three parts of a ceremony. */
 export interface Ceremony<Started, Answer> {
@@ -150,8 +150,15 @@ async function untilAnswered<Result>(
   }
 }
 
-/** @throws PassageError when the caller has given up already; then nobody else's request may end for this one. */
+/**
+ * @throws PassageError when the caller has given up already, or gave something else in the place of a signal; then
+ *   nobody else's request may end for this one.
+ */
 function followCaller(signal: AbortSignal | undefined): Follower {
+  // By what it can do: a signal of another frame is no instance of this one's class.
+  if (signal != null && typeof signal.addEventListener !== 'function') {
+    throw invalidArgument('signal must be an AbortSignal.');
+  }
   const follower = follow(
     signal,
     (cause) => new PassageError('ceremony_aborted', 'The passkey request was ended by the page.', { cause }),

@@ -55,7 +55,7 @@ interface PassageErrorDetails {
 }
 
 /**
- * What `register` and `authenticate` reject with, always.
+ * What every method of this package rejects with, and its constructor throws.
  *
  * `message` is a sentence a person can read; `code` is for programs; `cause` holds the browser's original error.
  *
@@ -86,6 +86,12 @@ export class PassageError extends Error {
 
 export function invalidArgument(message: string): PassageError {
   return new PassageError('invalid_argument', message);
+}
+
+/** An argument whose members are asked for next: nothing else, such as null or a text in its place, may pass for empty. */
+export function readObject<Value extends object>(name: string, value: Value): Value {
+  if (typeof value !== 'object' || value === null) throw invalidArgument(`${name} must be an object.`);
+  return value;
 }
 
 /** Whether the service itself said no, so that what was asked for has surely not happened. */

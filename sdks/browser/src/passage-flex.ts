@@ -2,7 +2,7 @@
 
 import { Api } from './api.js';
 import { authenticate, type AuthenticateOptions } from './authenticate.js';
-import { invalidArgument } from './errors.js';
+import { readObject } from './errors.js';
 import { register, type RegisterOptions } from './register.js';
 import {
   signalAccepted,
@@ -39,7 +39,7 @@ export interface Passkey {
    * Call it from a click. The promise gives a nonce: hand it to your server, which redeems it once, within minutes.
    * With `isConditional` it is called without a click, right after a sign-in by password, and shows no prompt.
    */
-  register(transactionId: string, options?: RegisterOptions): Promise<string>;
+  register(transactionId: string, options?: RegisterOptions | null): Promise<string>;
   /**
    * Asks for a passkey: of the transaction's user, or of any user of the app if there is no transaction.
    *
@@ -84,13 +84,11 @@ export class PassageFlex {
   readonly passkey: Passkey;
 
   /** @throws PassageError `invalid_argument` when a setting cannot work, such as an empty app id. */
-  constructor(appId: string, { baseUrl = '/v1', timeoutMs = 15_000, rpId }: PassageFlexOptions = {}) {
-    if (typeof appId !== 'string' || appId === '') {
-      throw invalidArgument('An app id is needed.');
-    }
+  constructor(appId: string, options: PassageFlexOptions = {}) {
+    const { baseUrl = '/v1', timeoutMs = 15_000, rpId } = readObject('options', options);
     const api = new Api(baseUrl, appId, timeoutMs);
-    // Asked at each call: there is no location where a server renders the page.
-    const rp = () => rpId ?? location.hostname;
+    // Asked at each call: there is no location where a server renders the page, and no signal either.
+    const rp = () => rpId ?? globalThis.location?.hostname ?? '';
     this.passkey = {
       register: (transactionId, options) => register(api, transactionId, options),
       authenticate: (options) => authenticate(api, options),

@@ -3,7 +3,7 @@
 import type { Api } from './api.js';
 import { runInPassing, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, invalidArgument, isRefusal, PassageError } from './errors.js';
+import { fromBrowser, invalidArgument, isRefusal, PassageError, readObject } from './errors.js';
 import { signalUnknown } from './signals.js';
 import { hasConditionalCreate, isWebAuthnAvailable } from './support.js';
 
@@ -26,8 +26,9 @@ export interface RegisterOptions {
 export async function register(
   api: Api,
   transactionId: string,
-  { authenticatorAttachment = 'platform', isConditional = false, signal }: RegisterOptions = {},
+  options?: RegisterOptions | null,
 ): Promise<string> {
+  const { authenticatorAttachment, isConditional = false, signal } = readObject('options', options ?? {});
   if (typeof transactionId !== 'string' || transactionId === '') {
     throw invalidArgument('A transaction id is needed to register a passkey.');
   }
@@ -38,7 +39,8 @@ export async function register(
   const run = isConditional ? runInPassing : runPrompt;
   return run(
     {
-      start: (signal) => api.startRegistration(transactionId, authenticatorAttachment, mediation, signal),
+      start: (signal) =>
+        api.startRegistration(transactionId, authenticatorAttachment ?? 'platform', mediation, signal),
       prompt: ({ publicKey }, signal) => create(readOptions(publicKey), mediation, signal),
       finish: async ({ handshakeId, publicKey }, credential) => {
         try {

@@ -6,7 +6,7 @@
 
 import { runSignal } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
-import { fromBrowser, invalidArgument } from './errors.js';
+import { fromBrowser, invalidArgument, readObject } from './errors.js';
 import { isWebAuthnAvailable } from './support.js';
 
 /** A passkey that the service does not hold any more. */
@@ -40,7 +40,8 @@ export interface UserDetails extends SignalledUser {
 }
 
 /** See `Passkey.signalRevoked`. */
-export async function signalRevoked(rpId: string, { credentialId }: RevokedPasskey): Promise<boolean> {
+export async function signalRevoked(rpId: string, passkey: RevokedPasskey): Promise<boolean> {
+  const { credentialId } = readObject('The passkey', passkey);
   return signalUnknown(rpId, base64url('credentialId', credentialId));
 }
 
@@ -50,10 +51,8 @@ export function signalUnknown(rpId: string, credentialId: string): Promise<boole
 }
 
 /** See `Passkey.signalAccepted`. */
-export async function signalAccepted(
-  rpId: string,
-  { credentialIds, ...user }: AcceptedPasskeys,
-): Promise<boolean> {
+export async function signalAccepted(rpId: string, passkeys: AcceptedPasskeys): Promise<boolean> {
+  const { credentialIds, ...user } = readObject('The passkeys', passkeys);
   if (!Array.isArray(credentialIds)) {
     throw invalidArgument('credentialIds must be a list.');
   }
@@ -66,10 +65,8 @@ export async function signalAccepted(
 }
 
 /** See `Passkey.signalUserDetails`. */
-export async function signalUserDetails(
-  rpId: string,
-  { name, displayName = name, ...user }: UserDetails,
-): Promise<boolean> {
+export async function signalUserDetails(rpId: string, details: UserDetails): Promise<boolean> {
+  const { name, displayName = name, ...user } = readObject('The details', details);
   if (typeof name !== 'string' || typeof displayName !== 'string') {
     throw invalidArgument('name and displayName must be texts.');
   }

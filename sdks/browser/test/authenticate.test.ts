@@ -97,6 +97,16 @@ test('an empty transaction id is refused, never taken for absent', async () => {
   assert.deepEqual(browser.sent, []);
 });
 
+test('what is no options is refused, never taken for a sign-in by anybody', async () => {
+  const browser = browserThatAuthenticates();
+  const signal = { signal: 'stop' };
+  for (const options of [null, '', 'transaction1', 7, signal] as unknown as AuthenticateOptions[]) {
+    const refusal = { name: 'PassageError', code: 'invalid_argument' };
+    await assert.rejects(passage().passkey.authenticate(options), refusal);
+  }
+  assert.deepEqual(browser.sent, []);
+});
+
 test('autofill asks for conditional mediation and uses no transaction', async () => {
   const browser = browserThatAuthenticates();
   await passage().passkey.authenticate({ isConditionalMediation: true, transactionId: 'transaction1' });

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { PassageError, PassageFlex } from '@claviger/passage-flex';
+import {
+  PassageError,
+  PassageFlex,
+  type PassageFlexOptions,
+  type RegisterOptions,
+} from '@claviger/passage-flex';
 import { bytes, FakeBrowser, json, prompted, remove, text } from './fake-browser.js';
 
 const passage = () => new PassageFlex('app1', { baseUrl: 'https://service.test/v1/' });
@@ -117,6 +122,24 @@ test('the caller chooses where the passkey may live', async () => {
   const browser = browserThatRegisters();
   await passage().passkey.register('transaction1', { authenticatorAttachment: 'any' });
   assert.equal(browser.sent[0]!.body['authenticator_attachment'], 'any');
+});
+
+test('options that are null are absent, as they were for Passage; other things are refused', async () => {
+  const browser = browserThatRegisters();
+  for (const options of [
+    null,
+    { authenticatorAttachment: null },
+    { signal: null },
+  ] as unknown as RegisterOptions[]) {
+    assert.equal(await passage().passkey.register('transaction1', options), 'nonce1');
+    assert.equal(browser.sent.at(-2)!.body['authenticator_attachment'], 'platform');
+  }
+  const { length } = browser.sent;
+  for (const options of ['any', { signal: {} }] as unknown as RegisterOptions[]) {
+    const error = await refused(passage().passkey.register('transaction1', options));
+    assert.equal(error.code, 'invalid_argument');
+  }
+  assert.equal(browser.sent.length, length);
 });
 
 test('nothing is posted when the browser hands over no credential', async () => {
@@ -321,10 +344,18 @@ test('a browser without WebAuthn is told apart before anything is sent', async (
 });
 
 test('an app id is needed, and a strange one cannot leave its place in the path', async () => {
-  assert.throws(() => new PassageFlex(''), { code: 'invalid_argument' });
+  for (const appId of ['', '.', '..', '\ud800', undefined] as string[]) {
+    assert.throws(() => new PassageFlex(appId), { name: 'PassageError', code: 'invalid_argument' });
+  }
   const browser = browserThatRegisters();
   await new PassageFlex('../x?y', { baseUrl: 'https://service.test/v1' }).passkey.register('transaction1');
   assert.equal(browser.paths()[0], '/v1/apps/..%2Fx%3Fy/register/transactions/webauthn/start');
+});
+
+test('settings that are none are refused', () => {
+  for (const options of [null, '/v1', { baseUrl: '' }, { baseUrl: 7 }] as unknown as PassageFlexOptions[]) {
+    assert.throws(() => new PassageFlex('app1', options), { name: 'PassageError', code: 'invalid_argument' });
+  }
 });
 
 test('a time limit that no timer can keep is refused, the longest one is not', async () => {

@@ -50,12 +50,17 @@ test('a browser without signals is told apart from one that has them', async () 
   assert.equal(await passkey.signalAccepted({ userId: 'user', credentialIds: [] }), false);
   remove('PublicKeyCredential');
   assert.equal(await passkey.signalUserDetails({ userId: 'user', name: 'Ann' }), false);
+  remove('location');
+  assert.equal(await new PassageFlex('app1').passkey.signalRevoked({ credentialId: 'AAAA' }), false);
 });
 
 test('what makes no sense is refused and never reaches the browser', async () => {
   const { signals } = new FakeBrowser();
   const unknown = undefined as unknown as string;
   for (const call of [
+    () => passkey.signalRevoked(unknown as never),
+    () => passkey.signalAccepted(null as never),
+    () => passkey.signalUserDetails('Ann' as never),
     () => passkey.signalRevoked({ credentialId: '' }),
     () => passkey.signalRevoked({ credentialId: '%' }),
     () => passkey.signalAccepted({ userId: 'user', credentialIds: unknown as unknown as string[] }),
@@ -64,7 +69,7 @@ test('what makes no sense is refused and never reaches the browser', async () =>
     () => passkey.signalUserDetails({ userId: '', name: 'Ann' }),
     () => passkey.signalUserDetails({ userId: 'user', name: unknown }),
   ]) {
-    await assert.rejects(call, { code: 'invalid_argument' });
+    await assert.rejects(call, { name: 'PassageError', code: 'invalid_argument' });
   }
   assert.deepEqual(signals, []);
 });

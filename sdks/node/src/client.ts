@@ -59,6 +59,7 @@ export class Client {
   readonly #timeoutMs: number;
 
   constructor(config: PassageConfig) {
+    if (typeof config !== 'object' || config === null) throw invalidArgument('appId and apiKey are required');
     const { baseUrl = DEFAULT_BASE_URL, timeoutMs = DEFAULT_TIMEOUT_MS } = config;
     const appId = required('appId', config.appId);
     const apiKey = required('apiKey', config.apiKey);

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { inspect } from 'node:util';
 import {
   CeremonyType,
+  type PassageConfig,
   PassageError,
   PassageErrorCode,
   PassageFlex,
@@ -259,6 +260,16 @@ test('settings that cannot work are refused', () => {
   assert.equal(
     unusable(() => new PassageFlex({ ...config, appId: '' })),
     'appId is required',
+  );
+  for (const none of [undefined, null, 'app1'] as unknown as PassageConfig[]) {
+    assert.equal(
+      unusable(() => new PassageFlex(none)),
+      'appId and apiKey are required',
+    );
+  }
+  assert.equal(
+    unusable(() => new PassageFlex({ ...config, appId: '\ud800' })),
+    'appId is not well-formed text',
   );
   assert.equal(
     unusable(() => new PassageFlex({ ...config, appId: '..' })),

@@ -1,5 +1,6 @@
 // The package as a Claviger server hands it out: the script and the API have one address, so a page needs its app id only.
 
+import { readObject } from '../errors.js';
 import { PassageFlex as Packaged, type PassageFlexOptions } from '../passage-flex.js';
 
 /**
@@ -12,7 +13,7 @@ export function servedFrom(script: string): typeof Packaged {
   const home = apiBeside(script);
   return class PassageFlex extends Packaged {
     constructor(appId: string, options: PassageFlexOptions = {}) {
-      super(appId, { ...options, baseUrl: options.baseUrl ?? home });
+      super(appId, { ...readObject('options', options), baseUrl: options.baseUrl ?? home });
     }
   };
 }
