@@ -13,6 +13,14 @@ const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 export interface Started<Options> {
   handshakeId: string;
   publicKey: Options;
+  /** The HTTP status, for an error about these options. */
+  statusCode: number;
+}
+
+/** A success of the service, which is not yet known to be of the promised shape. */
+interface Answer {
+  statusCode: number;
+  members: Record<string, unknown>;
 }
 
 /** What a finish call sends besides the transaction: the handshake it closes and the authenticator's response. */
@@ -77,23 +85,24 @@ export class Api {
 
   async #start<Options>(kind: string, signal: AbortSignal, body: object): Promise<Started<Options>> {
     const path = `/${kind}/transactions/webauthn/start`;
-    const answer = await this.#post({ path, body, signal, isRepeatable: true });
-    const handshake = asObject(answer['handshake']);
+    const { statusCode, members } = await this.#post({ path, body, signal, isRepeatable: true });
+    const handshake = asObject(members['handshake']);
     const publicKey = asObject(asObject(handshake?.['challenge'])?.['publicKey']);
     const handshakeId = handshake?.['id'];
-    if (typeof handshakeId !== 'string' || !publicKey) throw invalidResponse();
-    return { handshakeId, publicKey: publicKey as Options };
+    if (typeof handshakeId !== 'string' || !publicKey) throw invalidResponse(statusCode);
+    return { handshakeId, publicKey: publicKey as Options, statusCode };
   }
 
   async #finish(kind: string, { handshakeId, transactionId, response }: Finish): Promise<string> {
     const path = `/${kind}/transactions/webauthn/finish`;
     const body = { handshake_id: handshakeId, transaction_id: transactionId, handshake_response: response };
-    const { nonce } = await this.#post({ path, body, isRepeatable: false });
-    if (typeof nonce !== 'string' || nonce === '') throw invalidResponse();
+    const { statusCode, members } = await this.#post({ path, body, isRepeatable: false });
+    const nonce = members['nonce'];
+    if (typeof nonce !== 'string' || nonce === '') throw invalidResponse(statusCode);
     return nonce;
   }
 
-  async #post(call: Call): Promise<Record<string, unknown>> {
+  async #post(call: Call): Promise<Answer> {
     try {
       return await this.#send(call);
     } catch (error) {
@@ -104,7 +113,7 @@ export class Api {
     }
   }
 
-  async #send({ path, body, signal }: Call): Promise<Record<string, unknown>> {
+  async #send({ path, body, signal }: Call): Promise<Answer> {
     const { controller, release } = follow(signal);
     const timer = setTimeout(() => controller.abort(timedOut()), this.#timeoutMs);
 
@@ -132,8 +141,8 @@ export class Api {
     if (signal?.aborted) throw signal.reason;
     const answer = asObject(parse(text));
     if (!response.ok) throw refusal(response, answer);
-    if (!answer) throw invalidResponse();
-    return answer;
+    if (!answer) throw invalidResponse(response.status);
+    return { statusCode: response.status, members: answer };
   }
 }
 
@@ -173,8 +182,10 @@ function timedOut(): PassageError {
   return new PassageError('timeout', 'The passkey service did not answer in time.');
 }
 
-function invalidResponse(): PassageError {
-  return new PassageError('invalid_response', 'The passkey service gave an answer that makes no sense.');
+function invalidResponse(statusCode: number): PassageError {
+  return new PassageError('invalid_response', 'The passkey service gave an answer that makes no sense.', {
+    statusCode,
+  });
 }
 
 /** The contract takes null for absent; the browser's option dictionaries do not. So nulls stop here. */

@@ -1,6 +1,6 @@
 // Authentication: start, the browser's prompt or autofill, finish.
 
-import type { Api } from './api.js';
+import type { Api, Started } from './api.js';
 import { runAutofill, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
 import { fromBrowser, invalidArgument, PassageError, readObject } from './errors.js';
@@ -34,7 +34,7 @@ export async function authenticate(api: Api, options: AuthenticateOptions = {}):
   return run(
     {
       start: (signal) => api.startAuthentication(transaction, signal),
-      prompt: ({ publicKey }, signal) => get(readOptions(publicKey), mediation, signal),
+      prompt: (started, signal) => get(readOptions(started), mediation, signal),
       finish: ({ handshakeId }, credential) => {
         const response = writeResponse(credential);
         return api.finishAuthentication({ handshakeId, transactionId: transaction, response });
@@ -60,7 +60,10 @@ async function get(
 }
 
 /** Every member is passed on, known to us or not; the binary ones are decoded, save those inside extensions. */
-function readOptions(json: PublicKeyCredentialRequestOptionsJSON): PublicKeyCredentialRequestOptions {
+function readOptions({
+  publicKey: json,
+  statusCode,
+}: Started<PublicKeyCredentialRequestOptionsJSON>): PublicKeyCredentialRequestOptions {
   try {
     return {
       ...json,
@@ -71,7 +74,10 @@ function readOptions(json: PublicKeyCredentialRequestOptionsJSON): PublicKeyCred
       })),
     } as unknown as PublicKeyCredentialRequestOptions;
   } catch (cause) {
-    throw new PassageError('invalid_response', 'The passkey service gave unusable options.', { cause });
+    throw new PassageError('invalid_response', 'The passkey service gave unusable options.', {
+      statusCode,
+      cause,
+    });
   }
 }
 

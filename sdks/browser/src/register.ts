@@ -1,6 +1,6 @@
 // Registration: start, the browser's prompt, finish.
 
-import type { Api } from './api.js';
+import type { Api, Started } from './api.js';
 import { runInPassing, runPrompt } from './ceremony.js';
 import { fromBase64url, toBase64url } from './encoding.js';
 import { fromBrowser, invalidArgument, isRefusal, PassageError, readObject } from './errors.js';
@@ -41,7 +41,7 @@ export async function register(
     {
       start: (signal) =>
         api.startRegistration(transactionId, authenticatorAttachment ?? 'platform', mediation, signal),
-      prompt: ({ publicKey }, signal) => create(readOptions(publicKey), mediation, signal),
+      prompt: (started, signal) => create(readOptions(started), mediation, signal),
       finish: async ({ handshakeId, publicKey }, credential) => {
         try {
           const response = writeResponse(credential);
@@ -82,7 +82,10 @@ async function create(
 }
 
 /** Every member is passed on, known to us or not; the binary ones are decoded, save those inside extensions. */
-function readOptions(json: PublicKeyCredentialCreationOptionsJSON): PublicKeyCredentialCreationOptions {
+function readOptions({
+  publicKey: json,
+  statusCode,
+}: Started<PublicKeyCredentialCreationOptionsJSON>): PublicKeyCredentialCreationOptions {
   try {
     return {
       ...json,
@@ -94,7 +97,10 @@ function readOptions(json: PublicKeyCredentialCreationOptionsJSON): PublicKeyCre
       })),
     } as unknown as PublicKeyCredentialCreationOptions;
   } catch (cause) {
-    throw new PassageError('invalid_response', 'The passkey service gave unusable options.', { cause });
+    throw new PassageError('invalid_response', 'The passkey service gave unusable options.', {
+      statusCode,
+      cause,
+    });
   }
 }
 

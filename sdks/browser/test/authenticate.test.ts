@@ -128,6 +128,17 @@ test('nothing is posted when the browser hands over no credential', async () => 
   assert.equal(browser.sent.length, 1);
 });
 
+test('options that the browser could not read are told with the status of the answer', async () => {
+  const browser = browserThatAuthenticates().service(() =>
+    json(200, {
+      handshake: { id: 'handshake1', challenge: { publicKey: { ...publicKey, challenge: '%%%' } } },
+    }),
+  );
+  const refusal = { code: 'invalid_response', statusCode: 200 };
+  await assert.rejects(passage().passkey.authenticate(), refusal);
+  assert.deepEqual(browser.prompts, []);
+});
+
 test('a cancelled prompt can be tried again', async () => {
   const browser = browserThatAuthenticates().authenticator(() =>
     Promise.reject(new DOMException('', 'NotAllowedError')),

@@ -280,10 +280,10 @@ test('an answer that is not the contract is named as such and readable', async (
       502,
     ],
     ['a bare refusal', () => new Response('', { status: 403 }), 'invalid_response', 403],
-    ['a page in place of JSON', () => new Response('<h1>Hello</h1>'), 'invalid_response', undefined],
-    ['an empty object', () => json(200, {}), 'invalid_response', undefined],
-    ['null', () => json(200, null), 'invalid_response', undefined],
-    ['a broken challenge', () => json(200, withChallenge('%%%')), 'invalid_response', undefined],
+    ['a page in place of JSON', () => new Response('<h1>Hello</h1>'), 'invalid_response', 200],
+    ['an empty object', () => json(201, {}), 'invalid_response', 201],
+    ['null', () => json(200, null), 'invalid_response', 200],
+    ['a broken challenge', () => json(200, withChallenge('%%%')), 'invalid_response', 200],
   ];
   for (const [name, answer, code, statusCode] of answers) {
     await t.test(name, async () => {
@@ -298,7 +298,8 @@ test('an answer that is not the contract is named as such and readable', async (
 
 test('a finish without a nonce is refused', async () => {
   browserThatRegisters().service(({ url }) => json(200, url.endsWith('/start') ? start : { nonce: '' }));
-  assert.equal((await refused(passage().passkey.register('transaction1'))).code, 'invalid_response');
+  const error = await refused(passage().passkey.register('transaction1'));
+  assert.deepEqual([error.code, error.statusCode], ['invalid_response', 200]);
 });
 
 test('a start is sent again after a network error, a finish is not', async () => {
