@@ -43,6 +43,7 @@ type ServiceErrorCode =
   | 'user_not_found'
   | 'user_has_no_passkeys'
   | 'rate_limit_exceeded'
+  /** Also this package's own: the service failed, or a proxy did not get through to it. */
   | 'internal_server_error';
 
 /** Every known code. A newer service may answer others, so the type stays open. */

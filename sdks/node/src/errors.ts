@@ -28,7 +28,7 @@ export const PassageErrorCode = {
   UserHasNoPasskeys: 'user_has_no_passkeys',
   /** Too many requests; see `retryAfterMs`. */
   RateLimitExceeded: 'rate_limit_exceeded',
-  /** The service failed. */
+  /** The service failed, or a proxy did not get through to it. It may have acted. */
   InternalServerError: 'internal_server_error',
 
   /** This package's own: an argument or setting that cannot be right. Nothing was sent. */
@@ -90,10 +90,20 @@ export function invalidResponse(statusCode: number): PassageError {
   );
 }
 
-/** The error for an answer that is not a success. The `code` in its body decides, never the status. */
+/**
+ * The error for an answer that is not a success. The `code` in its body decides. Without one the status tells at least a
+ * service in trouble, perhaps behind a proxy with a page of its own, from an address that is not the service's.
+ */
 export function refusal(statusCode: number, body: unknown, retryAfter: string | null): PassageError {
   const { code, error } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
-  if (typeof code !== 'string' || typeof error !== 'string') return invalidResponse(statusCode);
+  const isTold = typeof code === 'string' && code !== '';
+  if (!isTold && statusCode < 500) return invalidResponse(statusCode);
   const retryAfterMs = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : undefined;
-  return new PassageError(code, error, { statusCode, retryAfterMs });
+  return new PassageError(
+    isTold ? code : PassageErrorCode.InternalServerError,
+    typeof error === 'string' && error !== ''
+      ? error
+      : `The passkey service answered HTTP status ${statusCode}.`,
+    { statusCode, retryAfterMs },
+  );
 }

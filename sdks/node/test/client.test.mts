@@ -342,11 +342,39 @@ test('a rate limit carries the wait when it is told', async () => {
   }
 });
 
+test('a service in trouble is told as such, whoever answers in its place', async () => {
+  for (const reply of [
+    { status: 500, body: '' },
+    { status: 502, body: '<html>Bad gateway</html>' },
+    { status: 503, body: '{"message":"Service Unavailable"}' },
+    { status: 504, body: '[]' },
+  ]) {
+    const error = await refused(client(await answering(reply)).auth.verifyNonce('n1'));
+    assert.deepEqual(
+      [error.errorCode, error.statusCode, error.message],
+      [
+        PassageErrorCode.InternalServerError,
+        reply.status,
+        `The passkey service answered HTTP status ${reply.status}.`,
+      ],
+    );
+  }
+});
+
+test('a code without a sentence is still the code', async () => {
+  for (const error of [undefined, '', 7, null]) {
+    const service = await answering(json(409, { code: 'user_has_no_passkeys', error }));
+    const told = await refused(client(service).auth.createAuthenticateTransaction('user-1'));
+    assert.deepEqual([told.errorCode, told.statusCode], [PassageErrorCode.UserHasNoPasskeys, 409]);
+    assert.equal(told.message, 'The passkey service answered HTTP status 409.');
+  }
+});
+
 test("an answer that is not the service's is told apart", async () => {
   for (const reply of [
-    { status: 502, body: '<html>Bad gateway</html>' },
-    { status: 404, body: '' },
+    { status: 403, body: '' },
     { status: 400, body: '{"code":1,"error":"x"}' },
+    { status: 400, body: '{"code":"","error":"x"}' },
     { status: 200, body: '<html>Welcome</html>' },
     { status: 200, body: 'null' },
     { status: 200, body: '{"external_id":7}' },
