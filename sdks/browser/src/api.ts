@@ -156,18 +156,28 @@ function segment(appId: string): string {
   throw invalidArgument('This is no app id.');
 }
 
+/** The service's code at an address that none of its calls has. */
+const NO_SUCH_ADDRESS = 'not_found';
+
 function refusal(
   { status: statusCode, headers }: Response,
   answer: Record<string, unknown> | undefined,
 ): PassageError {
   const code = answer?.['code'];
+  const isTold = typeof code === 'string' && code !== '';
+  // By the service or by whatever else is there: neither says anything of a transaction.
+  if (code === NO_SUCH_ADDRESS || (statusCode === 404 && !isTold)) {
+    const message =
+      'The passkey service is not at the address this page has for it: baseUrl should end in /v1.';
+    return new PassageError('invalid_response', message, { statusCode });
+  }
   const text = answer?.['error'];
   const isServer = statusCode >= 500;
   const fallback = isServer
     ? 'The passkey service has a problem. Please try again later.'
     : 'The passkey service refused the request.';
   return new PassageError(
-    typeof code === 'string' && code !== '' ? code : isServer ? 'internal_server_error' : 'invalid_response',
+    isTold ? code : isServer ? 'internal_server_error' : 'invalid_response',
     typeof text === 'string' && text !== '' ? text : fallback,
     { statusCode, retryAfterMs: readRetryAfter(headers.get('Retry-After')) },
   );

@@ -27,7 +27,7 @@ type OwnErrorCode =
   | 'network_error'
   /** The service did not answer within `timeoutMs`. */
   | 'timeout'
-  /** The answer does not follow the service's contract. */
+  /** The answer does not follow the service's contract. With a `statusCode` of 404, `baseUrl` is probably wrong. */
   | 'invalid_response';
 
 /** The codes the service answers, per its contract. */

@@ -248,6 +248,7 @@ test('a passkey that the service refused is taken back, one whose fate is unknow
     ['refused', () => json(401, { code: 'webauthn_login_failed', error: 'No.' }), true],
     ['too late', () => json(404, { code: 'transaction_not_found', error: 'No.' }), true],
     ['failed', () => json(500, { code: 'internal_server_error', error: 'Sorry.' }), false],
+    ['elsewhere', () => json(404, { code: 'not_found', error: 'Nothing.' }), false],
     ['a proxy', () => new Response('', { status: 403 }), false],
     ['no nonce', () => json(200, {}), false],
     [
@@ -287,6 +288,7 @@ test('an answer that is not the contract is named as such and readable', async (
     ],
     ['a code without words', () => json(404, { code: 'app_not_found' }), 'app_not_found', 404],
     ['a code that is none', () => json(400, { code: 1 }), 'invalid_response', 400],
+    ['no such address', () => json(404, { code: 'not_found', error: 'Nothing.' }), 'invalid_response', 404],
     ['an empty code', () => json(400, { code: '' }), 'invalid_response', 400],
     ['a bare refusal', () => new Response('', { status: 403 }), 'invalid_response', 403],
     ['a page in place of JSON', () => new Response('<h1>Hello</h1>'), 'invalid_response', 200],
@@ -302,6 +304,20 @@ test('an answer that is not the contract is named as such and readable', async (
       assert.equal(error.statusCode, statusCode);
       assert.match(error.message, /^The passkey service .*\.$/);
     });
+  }
+});
+
+test('a base URL without its version is told as such', async () => {
+  for (const body of [
+    '{"code":"not_found","error":"There is nothing at this address."}',
+    '<h1>Not found</h1>',
+  ]) {
+    const browser = new FakeBrowser().service(() => new Response(body, { status: 404 }));
+    const elsewhere = new PassageFlex('app1', { baseUrl: 'https://service.test' });
+    const error = await refused(elsewhere.passkey.register('transaction1'));
+    assert.deepEqual([error.code, error.statusCode], ['invalid_response', 404]);
+    assert.match(error.message, /baseUrl should end in \/v1\.$/);
+    assert.equal(browser.sent.length, 1);
   }
 });
 

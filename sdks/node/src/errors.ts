@@ -33,7 +33,7 @@ export const PassageErrorCode = {
 
   /** This package's own: an argument or setting that cannot be right. Nothing was sent. */
   InvalidArgument: 'invalid_argument',
-  /** This package's own: the answer is not the service's. Usually a wrong base URL or a proxy. */
+  /** This package's own: the answer is not that of a Flex API. Usually a base URL that lacks `/v1`, or a proxy. */
   InvalidResponse: 'invalid_response',
   /** This package's own: the service was not reached, or the connection broke. After the latter it may have acted. */
   NetworkError: 'network_error',
@@ -85,10 +85,13 @@ export function invalidArgument(message: string): PassageError {
 export function invalidResponse(statusCode: number): PassageError {
   return new PassageError(
     PassageErrorCode.InvalidResponse,
-    `Unexpected answer with HTTP status ${statusCode}: is baseUrl right?`,
+    `Unexpected answer with HTTP status ${statusCode}: is baseUrl right, and does it end in /v1?`,
     { statusCode },
   );
 }
+
+/** The service's code at an address that none of its calls has. It says nothing of a user or device, but of the base URL. */
+const NO_SUCH_ADDRESS = 'not_found';
 
 /**
  * The error for an answer that is not a success. The `code` in its body decides. Without one the status tells at least a
@@ -96,6 +99,7 @@ export function invalidResponse(statusCode: number): PassageError {
  */
 export function refusal(statusCode: number, body: unknown, retryAfter: string | null): PassageError {
   const { code, error } = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
+  if (code === NO_SUCH_ADDRESS) return invalidResponse(statusCode);
   const isTold = typeof code === 'string' && code !== '';
   if (!isTold && statusCode < 500) return invalidResponse(statusCode);
   const retryAfterMs = /^\d{1,9}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1000 : undefined;

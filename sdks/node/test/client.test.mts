@@ -342,6 +342,17 @@ test('a rate limit carries the wait when it is told', async () => {
   }
 });
 
+test('a base URL without its version is told as such', async () => {
+  const nothing = json(404, { code: 'not_found', error: 'There is nothing at this address.' });
+  const service = await answering(nothing);
+  const error = await refused(client({ baseUrl: new URL(service.baseUrl).origin }).user.get('user-1'));
+  assert.deepEqual([error.errorCode, error.statusCode], [PassageErrorCode.InvalidResponse, 404]);
+  assert.equal(
+    error.message,
+    'Unexpected answer with HTTP status 404: is baseUrl right, and does it end in /v1?',
+  );
+});
+
 test('a service in trouble is told as such, whoever answers in its place', async () => {
   for (const reply of [
     { status: 500, body: '' },
@@ -373,6 +384,7 @@ test('a code without a sentence is still the code', async () => {
 test("an answer that is not the service's is told apart", async () => {
   for (const reply of [
     { status: 403, body: '' },
+    { status: 404, body: '' },
     { status: 400, body: '{"code":1,"error":"x"}' },
     { status: 400, body: '{"code":"","error":"x"}' },
     { status: 200, body: '<html>Welcome</html>' },
