@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 /// Why a call failed.
 ///
-/// What the service answered is chosen by the `code` in its body, never by the HTTP status. New codes arrive as
-/// [`Error::Other`].
+/// What the service answered is chosen by the `code` in its body; the HTTP status only counts where there is none. New
+/// codes arrive as [`Error::Other`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -38,7 +38,7 @@ pub enum Error {
         /// How long the service asked to wait, if it said so in seconds.
         retry_after: Option<Duration>,
     },
-    /// `internal_server_error`: the service failed.
+    /// `internal_server_error`: the service failed, or a proxy did not get through to it. It may have acted.
     #[error("internal server error")]
     InternalServerError,
     /// Any other code.
@@ -54,8 +54,11 @@ pub enum Error {
     /// An argument or setting that cannot be right; nothing was sent.
     #[error("{0}")]
     InvalidArgument(String),
-    /// The answer is not the service's: not JSON, or not of the promised shape. Usually a wrong base URL or a proxy.
-    #[error("unexpected answer with HTTP status {status}: is the base URL right?")]
+    /// The answer is not that of a Flex API: not JSON, or not of the promised shape. Usually a base URL that lacks `/v1`, or
+    /// a proxy.
+    #[error(
+        "unexpected answer with HTTP status {status}: is the base URL right, and does it end in /v1?"
+    )]
     UnexpectedResponse {
         /// The HTTP status.
         status: u16,
@@ -97,15 +100,17 @@ impl Error {
 
     /// The error for an answer that is not a success. `retry_after` is that header's text.
     pub(crate) fn from_answer(status: u16, retry_after: Option<&str>, body: &[u8]) -> Self {
-        let Ok(Answer {
-            code,
-            error: message,
-        }) = serde_json::from_slice(body)
-        else {
-            return Error::UnexpectedResponse { status };
+        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
+        let message = || match text("error") {
+            "" => format!("the passkey service answered HTTP status {status}"),
+            told => told.to_owned(),
         };
-        match code.as_str() {
-            "invalid_request" => Error::InvalidRequest(message),
+        match text("code") {
+            "" if status >= 500 => Error::InternalServerError,
+            // The latter is the service's code at an address that none of these calls has.
+            "" | "not_found" => Error::UnexpectedResponse { status },
+            "invalid_request" => Error::InvalidRequest(message()),
             "invalid_access_token" => Error::InvalidAccessToken,
             "invalid_nonce" => Error::InvalidNonce,
             "operation_not_allowed" => Error::OperationNotAllowed,
@@ -118,10 +123,10 @@ impl Error {
                     .map(Duration::from_secs),
             },
             "internal_server_error" => Error::InternalServerError,
-            _ => Error::Other {
+            code => Error::Other {
                 status,
-                code,
-                message,
+                code: code.to_owned(),
+                message: message(),
             },
         }
     }
@@ -135,12 +140,6 @@ impl From<reqwest::Error> for Error {
             Error::Transport(Box::new(error))
         }
     }
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    code: String,
-    error: String,
 }
 
 #[cfg(test)]
@@ -195,10 +194,41 @@ mod tests {
             r#"{"error":"x"}"#,
             "[[[[",
         ] {
+            let error = Error::from_answer(404, None, body.as_bytes());
+            assert!(
+                matches!(error, Error::UnexpectedResponse { status: 404 }),
+                "{body}: {error:?}"
+            );
+            // A service in trouble is told as such, whoever answers in its place.
             let error = Error::from_answer(502, None, body.as_bytes());
             assert!(
-                matches!(error, Error::UnexpectedResponse { status: 502 }),
+                matches!(error, Error::InternalServerError),
                 "{body}: {error:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_address_that_the_service_does_not_have_points_at_the_base_url() {
+        let body = br#"{"code":"not_found","error":"There is nothing at this address."}"#;
+        let error = Error::from_answer(404, None, body);
+        assert_eq!(error.code(), None);
+        assert_eq!(
+            error.to_string(),
+            "unexpected answer with HTTP status 404: is the base URL right, and does it end in /v1?"
+        );
+    }
+
+    #[test]
+    fn a_code_without_a_sentence_is_still_the_code() {
+        for body in [
+            r#"{"code":"user_not_active"}"#,
+            r#"{"code":"user_not_active","error":7}"#,
+        ] {
+            let error = Error::from_answer(403, None, body.as_bytes());
+            assert_eq!(
+                error.to_string(),
+                "the passkey service answered HTTP status 403 (user_not_active)"
             );
         }
     }

@@ -513,7 +513,7 @@ async fn a_rate_limit_carries_the_wait() {
 #[tokio::test]
 async fn an_answer_that_is_not_the_services_is_told_apart() {
     for (status, body) in [
-        (StatusCode::BAD_GATEWAY, "<html>Bad gateway</html>"),
+        (StatusCode::FORBIDDEN, "<html>Forbidden</html>"),
         (StatusCode::NOT_FOUND, ""),
         (StatusCode::OK, "<html>Welcome</html>"),
         (StatusCode::OK, r#"{"external_id":7}"#),
@@ -525,6 +525,16 @@ async fn an_answer_that_is_not_the_services_is_told_apart() {
             other => panic!("{status} {body}: {other:?}"),
         }
     }
+}
+
+#[tokio::test]
+async fn a_proxy_that_does_not_reach_the_service_is_told_as_its_failure() {
+    let service = Service::answering((StatusCode::BAD_GATEWAY, "<html>Bad gateway</html>")).await;
+    let answer = service.client().auth.verify_nonce("n1").await;
+    assert!(
+        matches!(answer, Err(Error::InternalServerError)),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
