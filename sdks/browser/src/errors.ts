@@ -23,7 +23,10 @@ type OwnErrorCode =
   | 'passkey_failed'
   /** An argument or setting that cannot be right, such as an empty transaction id. Nothing was sent. */
   | 'invalid_argument'
-  /** The service could not be reached, or its answer was withheld by the browser (CORS). */
+  /**
+   * The service could not be reached, or the browser withheld its answer (CORS), as it does for a wrong app id and for a
+   * page whose origin is not among the app's; its console says so.
+   */
   | 'network_error'
   /** The service did not answer within `timeoutMs`. */
   | 'timeout'
@@ -72,7 +75,7 @@ export class PassageError extends Error {
   override readonly name = 'PassageError';
   /** The service's code, or one of this package's own. */
   readonly code: PassageErrorCode;
-  /** The HTTP status, when the service answered. */
+  /** The HTTP status, when there was an answer that the page could read. */
   readonly statusCode: number | undefined;
   /** With `rate_limit_exceeded`: how long the service asked to wait, in milliseconds, if it said so. */
   readonly retryAfterMs: number | undefined;
