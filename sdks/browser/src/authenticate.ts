@@ -35,10 +35,8 @@ export async function authenticate(api: Api, options: AuthenticateOptions = {}):
     {
       start: (signal) => api.startAuthentication(transaction, signal),
       prompt: (started, signal) => get(readOptions(started), mediation, signal),
-      finish: ({ handshakeId }, credential) => {
-        const response = writeResponse(credential);
-        return api.finishAuthentication({ handshakeId, transactionId: transaction, response });
-      },
+      finish: ({ handshakeId }, response) =>
+        api.finishAuthentication({ handshakeId, transactionId: transaction, response }),
     },
     signal,
   );
@@ -48,15 +46,19 @@ async function get(
   publicKey: PublicKeyCredentialRequestOptions,
   mediation: CredentialMediationRequirement | undefined,
   signal: AbortSignal,
-): Promise<PublicKeyCredential> {
-  let credential: Credential | null;
+): Promise<object> {
   try {
-    credential = await navigator.credentials.get({ publicKey, signal, ...(mediation && { mediation }) });
+    const credential = await navigator.credentials.get({
+      publicKey,
+      signal,
+      ...(mediation && { mediation }),
+    });
+    if (!credential) throw new PassageError('no_credential', 'The browser did not use a passkey.');
+    // Extensions of the browser put objects of their own in the credential's place, some with members missing.
+    return writeResponse(credential as PublicKeyCredential);
   } catch (error) {
     throw fromBrowser(error, 'authentication');
   }
-  if (!credential) throw new PassageError('no_credential', 'The browser did not use a passkey.');
-  return credential as PublicKeyCredential;
 }
 
 /** Every member is passed on, known to us or not; the binary ones are decoded, save those inside extensions. */

@@ -42,12 +42,11 @@ export async function register(
       start: (signal) =>
         api.startRegistration(transactionId, authenticatorAttachment ?? 'platform', mediation, signal),
       prompt: (started, signal) => create(readOptions(started), mediation, signal),
-      finish: async ({ handshakeId, publicKey }, credential) => {
+      finish: async ({ handshakeId, publicKey }, response) => {
         try {
-          const response = writeResponse(credential);
           return await api.finishRegistration({ handshakeId, transactionId, response });
         } catch (error) {
-          if (isRefusal(error)) forget(publicKey.rp.id, credential.id);
+          if (isRefusal(error)) forget(publicKey.rp.id, response.id);
           throw error;
         }
       },
@@ -68,17 +67,17 @@ async function create(
   publicKey: PublicKeyCredentialCreationOptions,
   mediation: CredentialMediationRequirement | undefined,
   signal: AbortSignal,
-): Promise<PublicKeyCredential> {
-  let credential: Credential | null;
+): Promise<ReturnType<typeof writeResponse>> {
   try {
     // A variable, because TypeScript's own library does not know the member `mediation` of create() yet.
     const options = { publicKey, signal, ...(mediation && { mediation }) };
-    credential = await navigator.credentials.create(options);
+    const credential = await navigator.credentials.create(options);
+    if (!credential) throw new PassageError('no_credential', 'The browser did not create a passkey.');
+    // Extensions of the browser put objects of their own in the credential's place, some with members missing.
+    return writeResponse(credential as PublicKeyCredential);
   } catch (error) {
     throw fromBrowser(error, 'registration');
   }
-  if (!credential) throw new PassageError('no_credential', 'The browser did not create a passkey.');
-  return credential as PublicKeyCredential;
 }
 
 /** Every member is passed on, known to us or not; the binary ones are decoded, save those inside extensions. */
@@ -105,7 +104,7 @@ function readOptions({
 }
 
 /** WebAuthn's own JSON form, plus `transports` at the top, where services built for the older client look for them. */
-function writeResponse(credential: PublicKeyCredential): object {
+function writeResponse(credential: PublicKeyCredential) {
   const response = credential.response as AuthenticatorAttestationResponse;
   // Safari before 16 has no getTransports.
   const transports = response.getTransports?.() ?? [];

@@ -122,6 +122,16 @@ test('autofill is refused where the browser has none', async () => {
   assert.deepEqual(browser.sent, []);
 });
 
+test('nothing is posted when the browser hands over half a credential', async () => {
+  const half = { ...credential, getClientExtensionResults: undefined };
+  const browser = browserThatAuthenticates().authenticator(async () => half);
+  await assert.rejects(passage().passkey.authenticate(), ({ name, code, cause }: PassageError) => {
+    assert.deepEqual([name, code, cause instanceof TypeError], ['PassageError', 'passkey_failed', true]);
+    return true;
+  });
+  assert.equal(browser.sent.length, 1);
+});
+
 test('nothing is posted when the browser hands over no credential', async () => {
   const browser = browserThatAuthenticates().authenticator(async () => null);
   await assert.rejects(passage().passkey.authenticate(), { code: 'no_credential' });

@@ -142,6 +142,16 @@ test('options that are null are absent, as they were for Passage; other things a
   assert.equal(browser.sent.length, length);
 });
 
+test('nothing is posted when the browser hands over half a credential', async () => {
+  const half = { ...credential, getClientExtensionResults: undefined };
+  const browser = browserThatRegisters().authenticator(async () => half);
+  await assert.rejects(passage().passkey.register('transaction1'), ({ name, code, cause }: PassageError) => {
+    assert.deepEqual([name, code, cause instanceof TypeError], ['PassageError', 'passkey_failed', true]);
+    return true;
+  });
+  assert.equal(browser.sent.length, 1);
+});
+
 test('nothing is posted when the browser hands over no credential', async () => {
   const browser = browserThatRegisters().authenticator(async () => null);
   assert.equal((await refused(passage().passkey.register('transaction1'))).code, 'no_credential');
