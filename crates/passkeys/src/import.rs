@@ -14,6 +14,7 @@ pub(crate) mod fuzzing;
 mod keys;
 mod known;
 mod lines;
+mod rows;
 mod store;
 mod users;
 
@@ -71,6 +72,8 @@ pub struct ImportReport {
     pub credentials: ImportTally,
     /// How many of the added credentials have no key and cannot be used.
     pub unusable: u64,
+    /// The files that had no records.
+    pub empty: Vec<ImportFile>,
     /// Every record that was skipped or failed, in the order of the files.
     pub issues: Vec<ImportIssue>,
 }
@@ -257,6 +260,10 @@ impl Run<'_> {
         record_of: impl Fn(&Self, R) -> Result<Record, (bool, String)>,
     ) -> Result<(), ImportError> {
         let (mut batch, mut batches) = (Vec::with_capacity(BATCH), 0_u32);
+        let mut entries = entries.peekable();
+        if entries.peek().is_none() {
+            self.report.empty.push(file);
+        }
         for entry in entries {
             let Entry { line, record } = entry.map_err(unreadable(file))?;
             match record
@@ -399,8 +406,11 @@ impl Run<'_> {
     }
 
     fn new_user(&self, record: UserRecord) -> NewUser {
-        let created_at_ms = record.created_at_ms.unwrap_or(self.now_ms);
-        let last_login_at_ms = record.last_login_at_ms.unwrap_or(created_at_ms);
+        let times = self.times(
+            record.created_at_ms,
+            record.updated_at_ms,
+            record.last_login_at_ms,
+        );
         NewUser {
             is_id_given: record.id.is_some(),
             id: record
@@ -409,8 +419,24 @@ impl Run<'_> {
             external_id: record.external_id,
             status: record.status.unwrap_or(UserStatus::Pending),
             login_count: record.login_count,
+            times,
+        }
+    }
+
+    /// The times of a record. One to come would hide the record from the lists,
+    /// which end now, until then; it counts as now.
+    fn times(
+        &self,
+        created_at_ms: Option<i64>,
+        updated_at_ms: Option<i64>,
+        last_login_at_ms: Option<i64>,
+    ) -> Times {
+        let past = |time_ms: i64| time_ms.min(self.now_ms);
+        let created_at_ms = past(created_at_ms.unwrap_or(self.now_ms));
+        let last_login_at_ms = past(last_login_at_ms.unwrap_or(created_at_ms));
+        Times {
             created_at_ms,
-            updated_at_ms: record.updated_at_ms.unwrap_or(last_login_at_ms),
+            updated_at_ms: past(updated_at_ms.unwrap_or(last_login_at_ms)).max(created_at_ms),
             last_login_at_ms,
         }
     }
@@ -424,8 +450,11 @@ impl Run<'_> {
         {
             record.user_id = Some(id.clone());
         }
-        let created_at_ms = record.created_at_ms.unwrap_or(self.now_ms);
-        let last_login_at_ms = record.last_login_at_ms.unwrap_or(created_at_ms);
+        let times = self.times(
+            record.created_at_ms,
+            record.updated_at_ms,
+            record.last_login_at_ms,
+        );
         NewCredential {
             device_id: record
                 .device_id
@@ -440,13 +469,9 @@ impl Run<'_> {
                 external_id,
                 status: UserStatus::Pending,
                 login_count: 0,
-                created_at_ms,
-                updated_at_ms: created_at_ms,
-                last_login_at_ms: created_at_ms,
+                times: self.times(Some(times.created_at_ms), None, None),
             }),
-            created_at_ms,
-            updated_at_ms: record.updated_at_ms.unwrap_or(last_login_at_ms),
-            last_login_at_ms,
+            times,
             record,
         }
     }
@@ -461,9 +486,7 @@ struct NewUser {
     external_id: String,
     status: UserStatus,
     login_count: i64,
-    created_at_ms: i64,
-    updated_at_ms: i64,
-    last_login_at_ms: i64,
+    times: Times,
 }
 
 /// A credential to be stored, complete.
@@ -472,10 +495,17 @@ struct NewCredential {
     device_id: DeviceId,
     /// Its user, to be made when there is none of this external id.
     new_user: Option<NewUser>,
+    times: Times,
+    record: CredentialRecord,
+}
+
+/// When what is to be stored was made and used, none of it to come.
+#[derive(Clone, Copy, Debug)]
+struct Times {
     created_at_ms: i64,
+    /// Not before it was made.
     updated_at_ms: i64,
     last_login_at_ms: i64,
-    record: CredentialRecord,
 }
 
 /// What a file gave, to be stored.

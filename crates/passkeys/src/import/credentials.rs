@@ -1,6 +1,6 @@
 //! Credentials as JSON Lines (passkey-flex section g): what one line holds.
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Cursor, Read as _};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use webauthn::AuthenticatorAttachment;
 use super::{
     fields::Members,
     keys::{self, Encoding, PublicKey},
-    lines::{Entries, Entry, first_byte, lines},
+    lines::{Entries, Entry, begin, lines},
 };
 use crate::{DeviceId, UserId, imported::Imported, users::ExternalId};
 
@@ -45,10 +45,11 @@ pub(crate) struct CredentialRecord {
 
 /// The credentials of a file; ids and handles in it are written in `encoding`.
 pub(crate) fn read<'a>(
-    mut input: Box<dyn BufRead + 'a>,
+    input: Box<dyn BufRead + 'a>,
     encoding: Encoding,
 ) -> io::Result<Entries<'a, CredentialRecord>> {
-    first_byte(&mut *input)?;
+    let (begun, input) = begin(input)?;
+    let input = Box::new(Cursor::new(begun).chain(input));
     Ok(Box::new(lines(input).map(move |entry| {
         entry.map(|Entry { line, record }| Entry {
             line,
@@ -60,9 +61,7 @@ pub(crate) fn read<'a>(
 fn credential(text: &str, encoding: Encoding) -> Result<CredentialRecord, String> {
     let mut members = Members::parse(text)?;
     for (other, name) in [("cred_id", "credential_id"), ("backed_up", "backup_state")] {
-        if let Some(value) = members.0.remove(other) {
-            members.0.entry(name).or_insert(value);
-        }
+        members.rename(other, name)?;
     }
     let bytes = |name: &str, bytes_max: usize| -> Result<Option<Vec<u8>>, String> {
         let Some(text) = members.text(name)? else {
@@ -133,7 +132,7 @@ fn credential(text: &str, encoding: Encoding) -> Result<CredentialRecord, String
             .unwrap_or_default(),
         created_at_ms: members.time_ms("created_at")?,
         updated_at_ms: members.time_ms("updated_at")?,
-        last_login_at_ms: members.time_ms("last_login_at")?,
+        last_login_at_ms: members.last_login_at_ms()?,
         imported: Imported {
             user_handle: user_handle.clone(),
             friendly_name: members
@@ -287,6 +286,12 @@ mod tests {
             let error = parse(&line).unwrap_err();
             assert!(error.contains(reason), "{name}: {error}");
         }
+        let mut line = good.clone();
+        line["cred_id"] = json!("BAUG");
+        assert_eq!(
+            parse(&line).unwrap_err(),
+            "cred_id and credential_id are both there and differ"
+        );
         let mut line = good;
         line["backup_eligible"] = json!(false);
         line["backup_state"] = json!(true);

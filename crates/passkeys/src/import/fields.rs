@@ -25,6 +25,22 @@ impl Members {
             .filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
 
+    /// Gives a member that comes under another name its own.
+    pub(crate) fn rename(&mut self, other: &str, name: &'static str) -> Result<(), String> {
+        let Some(value) = self.get(other).cloned() else {
+            return Ok(());
+        };
+        match self.get(name) {
+            Some(known) if *known != value => {
+                Err(format!("{other} and {name} are both there and differ"))
+            }
+            _ => {
+                self.0.insert(name.into(), value);
+                Ok(())
+            }
+        }
+    }
+
     /// A text; a whole number counts as its digits.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, String> {
         match self.get(name) {
@@ -37,10 +53,10 @@ impl Members {
         }
     }
 
-    /// A word of a fixed list, in any case; any other word counts as none, for
-    /// members that are only shown.
+    /// A word of a fixed list, in any case and with space around it; any other word
+    /// counts as none, for members that are only shown.
     pub(crate) fn hint<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        let word = self.get(name)?.as_str()?.to_ascii_lowercase();
+        let word = self.get(name)?.as_str()?.trim().to_ascii_lowercase();
         serde_json::from_value(Value::String(word)).ok()
     }
 
@@ -77,9 +93,24 @@ impl Members {
     }
 
     /// A time in milliseconds: RFC 3339, the same without a zone (then UTC), a
-    /// date, or a Unix time in seconds or milliseconds. A time before 1970 is
-    /// how some systems write "never", and counts as none.
+    /// date, or a Unix time in seconds or milliseconds. None is before 1970.
     pub(crate) fn time_ms(&self, name: &str) -> Result<Option<i64>, String> {
+        match self.any_time_ms(name)? {
+            Some(..0) => Err(format!("{name} is before 1970")),
+            time_ms => Ok(time_ms),
+        }
+    }
+
+    /// `last_login_at`, in which the year 1 counts as none: the zero of times in
+    /// Go is how some systems write that somebody never logged in.
+    pub(crate) fn last_login_at_ms(&self) -> Result<Option<i64>, String> {
+        match self.any_time_ms("last_login_at")? {
+            Some(NEVER_MS) => Ok(None),
+            _ => self.time_ms("last_login_at"),
+        }
+    }
+
+    fn any_time_ms(&self, name: &str) -> Result<Option<i64>, String> {
         let time_ms = match self.get(name) {
             None => return Ok(None),
             Some(Value::Number(number)) => number.as_i64().and_then(unix_time_ms),
@@ -87,7 +118,7 @@ impl Members {
             Some(_) => None,
         };
         match time_ms {
-            Some(time_ms) => Ok(Some(time_ms).filter(|time_ms| *time_ms >= 0)),
+            Some(time_ms) => Ok(Some(time_ms)),
             None => Err(format!("{name} is not a time")),
         }
     }
@@ -104,6 +135,9 @@ fn parse_time_ms(text: &str) -> Option<i64> {
     let time = zoneless.to_zoned(TimeZone::UTC).ok()?.timestamp();
     Some(time.as_millisecond())
 }
+
+/// 0001-01-01T00:00:00Z.
+const NEVER_MS: i64 = -62_135_596_800_000;
 
 /// As milliseconds, a time in 1973, before there were passkeys; as seconds, one in the year 5138.
 const SECONDS_END: i64 = 100_000_000_000;
@@ -142,7 +176,7 @@ mod tests {
             (r#""1724113247""#, Some(1_724_113_247_000)),
             ("1724113247", Some(1_724_113_247_000)),
             ("1724113247125", Some(1_724_113_247_125)),
-            (r#""0001-01-01T00:00:00Z""#, None),
+            ("0", Some(0)),
             (r#""""#, None),
             ("null", None),
         ] {
@@ -153,12 +187,54 @@ mod tests {
             let members = members(&format!(r#"{{"at": {wrong}}}"#));
             assert_eq!(members.time_ms("at"), Err("at is not a time".into()));
         }
+        for early in [
+            r#""1969-12-31T23:59:59.999Z""#,
+            r#""0001-01-01T00:00:00Z""#,
+            "-1",
+        ] {
+            let members = members(&format!(r#"{{"at": {early}}}"#));
+            assert_eq!(members.time_ms("at"), Err("at is before 1970".into()));
+        }
+    }
+
+    #[test]
+    fn only_a_login_can_have_happened_never() {
+        let last_login_at =
+            |time: &str| members(&format!(r#"{{"last_login_at": {time}}}"#)).last_login_at_ms();
+        assert_eq!(last_login_at(r#""0001-01-01T00:00:00Z""#), Ok(None));
+        assert_eq!(last_login_at("null"), Ok(None));
+        assert_eq!(last_login_at("7"), Ok(Some(7_000)));
+        assert_eq!(
+            last_login_at(r#""1969-12-31""#),
+            Err("last_login_at is before 1970".into())
+        );
+        assert!(last_login_at(r#""never""#).is_err());
+    }
+
+    #[test]
+    fn a_member_under_two_names_is_one_unless_the_names_disagree() {
+        for (text, id) in [
+            (r#"{"user_id": "u1"}"#, Ok(Some("u1".into()))),
+            (r#"{"id": "u1"}"#, Ok(Some("u1".into()))),
+            (r#"{"id": "u1", "user_id": "u1"}"#, Ok(Some("u1".into()))),
+            (r#"{"id": "", "user_id": "u1"}"#, Ok(Some("u1".into()))),
+            (r#"{"id": "u1", "user_id": null}"#, Ok(Some("u1".into()))),
+            ("{}", Ok(None)),
+            (
+                r#"{"id": "u1", "user_id": "u2"}"#,
+                Err("user_id and id are both there and differ".into()),
+            ),
+        ] {
+            let mut members = members(text);
+            let renamed = members.rename("user_id", "id");
+            assert_eq!(renamed.and_then(|()| members.text("id")), id, "{text}");
+        }
     }
 
     #[test]
     fn members_are_of_their_types_or_say_so() {
         let given = members(
-            r#"{"t": "x", "n": 42, "f": 1.5, "b": true, "l": ["a"], "s": "7", "w": "Active", "e": ""}"#,
+            r#"{"t": "x", "n": 42, "f": 1.5, "b": true, "l": ["a"], "s": "7", "w": " Active ", "e": ""}"#,
         );
         assert_eq!(given.text("t"), Ok(Some("x".into())));
         assert_eq!(given.text("n"), Ok(Some("42".into())));

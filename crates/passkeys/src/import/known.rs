@@ -183,7 +183,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::UserStatus;
+    use crate::{UserStatus, import::Times};
 
     fn id(text: &str) -> UserId {
         UserId::parse(text).unwrap()
@@ -196,9 +196,11 @@ mod tests {
             external_id: "ann".into(),
             status: UserStatus::Pending,
             login_count: 0,
-            created_at_ms: 0,
-            updated_at_ms: 0,
-            last_login_at_ms: 0,
+            times: Times {
+                created_at_ms: 0,
+                updated_at_ms: 0,
+                last_login_at_ms: 0,
+            },
         })
     }
 

@@ -14,16 +14,33 @@ pub(crate) struct Entry<T> {
 /// The records of a file; an error ends them.
 pub(crate) type Entries<'a, T> = Box<dyn Iterator<Item = io::Result<Entry<T>>> + 'a>;
 
-/// Skips a byte order mark and gives the first byte that is not white space, unread.
-pub(crate) fn first_byte(input: &mut dyn BufRead) -> io::Result<Option<u8>> {
-    if input.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
-        input.consume(BYTE_ORDER_MARK.len());
+/// Reads a file through its first line that is not blank; gives that beginning,
+/// without a byte order mark, and the rest. The beginning is nothing but white
+/// space only if the whole file is.
+///
+/// An error also says that the file is of a form that nobody can import.
+pub(crate) fn begin<'a>(
+    mut input: Box<dyn BufRead + 'a>,
+) -> io::Result<(Vec<u8>, Box<dyn BufRead + 'a>)> {
+    let mut begun = Vec::new();
+    loop {
+        let before = begun.len();
+        (&mut input)
+            .take(LINE_BYTES_MAX)
+            .read_until(b'\n', &mut begun)?;
+        if before == 0 {
+            while begun.starts_with(BYTE_ORDER_MARK) {
+                begun.drain(..BYTE_ORDER_MARK.len());
+            }
+            if let Some((_, what)) = FOREIGN.iter().find(|(sign, _)| begun.starts_with(sign)) {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, *what));
+            }
+        }
+        let line = begun.get(before..).unwrap_or_default();
+        if line.is_empty() || !line.trim_ascii().is_empty() {
+            return Ok((begun, input));
+        }
     }
-    let waiting = input.fill_buf()?;
-    Ok(waiting
-        .iter()
-        .copied()
-        .find(|byte| !byte.is_ascii_whitespace()))
 }
 
 /// The lines that are not blank, as texts without their ends.
@@ -61,8 +78,19 @@ fn read_line(input: &mut Box<dyn BufRead + '_>) -> io::Result<Option<Result<Stri
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// What files begin with that have to be turned into text first.
+const FOREIGN: &[(&[u8], &str)] = &[
+    (b"\x1f\x8b", "it is compressed with gzip; unpack it first"),
+    (
+        b"PK\x03\x04",
+        "it is a ZIP archive or a spreadsheet; unpack it, or save it as CSV, first",
+    ),
+    (b"\xff\xfe", "it is UTF-16; convert it to UTF-8 first"),
+    (b"\xfe\xff", "it is UTF-16; convert it to UTF-8 first"),
+];
+
 /// A page of 500 users with their devices fits.
-const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+pub(crate) const LINE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -98,12 +126,38 @@ mod tests {
         assert_eq!(read[1], (2, Ok("b\n".into())));
     }
 
+    fn begun(bytes: &[u8]) -> (Vec<u8>, Vec<u8>) {
+        let (begun, mut input) = begin(Box::new(bytes)).unwrap();
+        let mut rest = Vec::new();
+        input.read_to_end(&mut rest).unwrap();
+        (begun, rest)
+    }
+
     #[test]
-    fn the_first_byte_is_seen_and_not_read() {
-        let mut input: &[u8] = b"\xef\xbb\xbf\n {x";
-        assert_eq!(first_byte(&mut input).unwrap(), Some(b'{'));
-        assert_eq!(input, b"\n {x");
-        let mut empty: &[u8] = b" \n";
-        assert_eq!(first_byte(&mut empty).unwrap(), None);
+    fn a_file_begins_with_its_first_line_that_is_not_blank() {
+        assert_eq!(
+            begun(b"\xef\xbb\xbf\n \r\n {x\ny\n"),
+            (b"\n \r\n {x\n".to_vec(), b"y\n".to_vec())
+        );
+        assert_eq!(begun(b"x"), (b"x".to_vec(), vec![]));
+        for empty in [&b""[..], b"\xef\xbb\xbf", b" \n\n", b"\xef\xbb\xbf\n"] {
+            let (begun, rest) = begun(empty);
+            assert!(begun.trim_ascii().is_empty() && rest.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_no_text_is_called_what_it_is() {
+        for (bytes, what) in [
+            (&b"\x1f\x8b\x08\x00"[..], "compressed with gzip"),
+            (b"PK\x03\x04\x14\x00", "ZIP archive"),
+            (b"\xff\xfee\x00", "UTF-16"),
+            (b"\xfe\xff\x00e", "UTF-16"),
+        ] {
+            let Err(error) = begin(Box::new(bytes)) else {
+                panic!("it was read: {what}");
+            };
+            assert!(error.to_string().contains(what), "{error}");
+        }
     }
 }

@@ -194,9 +194,9 @@ fn user_row(app_id: &AppId, new: &NewUser) -> [Value; 8] {
         Value::from(&new.external_id),
         Value::from(stored::word(new.status)),
         Value::from(new.login_count),
-        Value::from(new.created_at_ms),
-        Value::from(new.updated_at_ms),
-        Value::from(new.last_login_at_ms),
+        Value::from(new.times.created_at_ms),
+        Value::from(new.times.updated_at_ms),
+        Value::from(new.times.last_login_at_ms),
     ]
 }
 
@@ -219,9 +219,9 @@ fn device_row(app: &App, owner: &UserId, new: &NewCredential, key: &PublicKey) -
         Value::from(record.attachment.map(stored::word)),
         Value::from(&record.user_agent),
         Value::from(record.usage_count),
-        Value::from(new.created_at_ms),
-        Value::from(new.updated_at_ms),
-        Value::from(new.last_login_at_ms),
+        Value::from(new.times.created_at_ms),
+        Value::from(new.times.updated_at_ms),
+        Value::from(new.times.last_login_at_ms),
         Value::from(stored::json(&record.imported)),
     ]
 }
@@ -233,7 +233,7 @@ fn keyless_row(app: &App, owner: &UserId, new: &NewCredential) -> [Value; 6] {
         Value::from(owner),
         Value::from(&app.rp_id),
         Value::from(stored::json(&new.record.facts)),
-        Value::from(new.created_at_ms),
+        Value::from(new.times.created_at_ms),
     ]
 }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     fields::Members,
-    lines::{Entries, Entry, first_byte, lines},
+    lines::{Entries, Entry, begin, lines},
+    rows::rows,
 };
 use crate::{UserId, UserStatus, users::ExternalId};
 
@@ -42,25 +43,38 @@ impl UserColumns {
         }
     }
 
-    /// The position of each member's column.
-    fn find(&self, headers: &csv::StringRecord) -> Result<Vec<(&'static str, usize)>, String> {
-        let position = |wanted: &dyn Fn(&str) -> bool| headers.iter().position(wanted);
-        let mut found = Vec::new();
+    /// The member and the position of each column that is read. A member can have
+    /// several columns, whose headers differ.
+    fn find(&self, headers: &[String]) -> Result<Vec<(&'static str, usize)>, String> {
+        let mut found: Vec<(&'static str, usize)> = Vec::new();
         for (member, guesses) in MEMBERS {
-            if let Some((_, named)) = self.0.iter().find(|(known, _)| known == member) {
-                let at = position(&|header| header == named)
-                    .ok_or_else(|| format!("there is no column {named}; {}", listed(headers)))?;
+            let named = self.0.iter().find(|(known, _)| known == member);
+            let before = found.len();
+            for (at, header) in headers.iter().enumerate() {
+                let is_it = match named {
+                    Some((_, named)) => header == named,
+                    None => guesses.contains(&folded(header).as_str()),
+                };
+                if !is_it {
+                    continue;
+                }
+                let is_same = |(_, other): &(_, usize)| folded(&headers[*other]) == folded(header);
+                if found[before..].iter().any(is_same) {
+                    return Err(format!(
+                        "the column {header} is there twice; {}",
+                        listed(headers)
+                    ));
+                }
                 found.push((*member, at));
-            } else if let Some(at) = guesses
-                .iter()
-                .find_map(|guess| position(&|header| folded(header) == *guess))
-            {
-                found.push((*member, at));
+            }
+            if let (Some((_, named)), true) = (named, found.len() == before) {
+                return Err(format!("there is no column {named}; {}", listed(headers)));
             }
         }
         if !found.iter().any(|(member, _)| *member == "external_id") {
             return Err(format!(
-                "no column looks like external_id; name it; {}",
+                "a CSV file needs a header row, and no column looks like external_id; name it with \
+                 --column external_id=HEADER; {}",
                 listed(headers)
             ));
         }
@@ -83,30 +97,28 @@ const MEMBERS: &[(&str, &[&str])] = &[
 /// The users of a file. JSON is one user, a list, a page of the users list
 /// (`users`) or a single answer (`user`), or several of these after each other;
 /// JSON Lines has one of these on each line; anything else is CSV with headers.
+/// An empty file is none of them.
 ///
 /// An error says why nothing of the file can be read.
 pub(crate) fn read<'a>(
-    mut input: Box<dyn BufRead + 'a>,
+    input: Box<dyn BufRead + 'a>,
     columns: &UserColumns,
 ) -> io::Result<Entries<'a, UserRecord>> {
-    match first_byte(&mut *input)? {
-        None => Ok(Box::new(std::iter::empty())),
-        Some(b'[') => document(input),
-        Some(b'{') => {
-            let mut begun = Vec::new();
-            while begun.trim_ascii().is_empty() {
-                input.read_until(b'\n', &mut begun)?;
-            }
-            let is_whole = serde_json::from_slice::<&RawValue>(&begun).is_ok();
-            let input = Box::new(Cursor::new(begun).chain(input));
-            if is_whole {
-                Ok(Box::new(lines(input).flat_map(of_line)))
-            } else {
-                document(input)
-            }
-        }
-        Some(_) => csv(input, columns),
+    let (begun, input) = begin(input)?;
+    let first = begun.trim_ascii_start().first().copied();
+    let is_line = first == Some(b'{') && serde_json::from_slice::<&RawValue>(&begun).is_ok();
+    let separator = separator_of(&begun);
+    let input = Box::new(Cursor::new(begun).chain(input));
+    match first {
+        None => Err(invalid("it is empty; a CSV file needs a header row".into())),
+        Some(_) if is_line => Ok(Box::new(lines(input).flat_map(of_line))),
+        Some(b'{' | b'[') => document(input),
+        Some(_) => csv(input, separator, columns),
     }
+}
+
+fn invalid(error: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 fn of_line(line: io::Result<Entry<String>>) -> Vec<io::Result<Entry<UserRecord>>> {
@@ -185,49 +197,95 @@ fn users_of(value: &RawValue) -> Vec<&RawValue> {
 
 fn user_of_json(text: &str) -> Result<UserRecord, String> {
     let mut members = Members::parse(text)?;
-    if let Some(id) = members.0.remove("user_id") {
-        members.0.entry("id").or_insert(id);
+    if let Some(name) = OF_CREDENTIALS
+        .iter()
+        .find(|name| members.get(name).is_some())
+    {
+        return Err(format!(
+            "{name} is of a credential and not of a user; credentials are imported with --credentials"
+        ));
+    }
+    members.rename("user_id", "id")?;
+    user(&members)
+}
+
+/// Members that tell a credential from a user.
+const OF_CREDENTIALS: &[&str] = &["credential_id", "cred_id", "public_key"];
+
+fn csv<'a>(
+    input: Box<dyn BufRead + 'a>,
+    separator: u8,
+    columns: &UserColumns,
+) -> io::Result<Entries<'a, UserRecord>> {
+    let mut rows = rows(input, separator);
+    let headers = match rows.next().transpose()? {
+        Some(Entry {
+            record: Ok(row), ..
+        }) => row,
+        Some(Entry {
+            record: Err(reason),
+            ..
+        }) => return Err(invalid(format!("its header row: {reason}"))),
+        None => return Err(invalid("it has no header row".into())),
+    };
+    let headers: Vec<String> = headers.iter().map(|header| header.trim().into()).collect();
+    let found = columns.find(&headers).map_err(invalid)?;
+    Ok(Box::new(rows.map(move |entry| {
+        entry.map(|Entry { line, record }| Entry {
+            line,
+            record: record.and_then(|row| user_of_row(&row, &headers, &found, separator)),
+        })
+    })))
+}
+
+fn user_of_row(
+    row: &csv::StringRecord,
+    headers: &[String],
+    found: &[(&'static str, usize)],
+    separator: u8,
+) -> Result<UserRecord, String> {
+    if row.len() != headers.len() {
+        let (fields, s) = (row.len(), if row.len() == 1 { "" } else { "s" });
+        let hint = match separator {
+            _ if fields < headers.len() => "",
+            b';' => "; a value with a semicolon needs quotes",
+            b'\t' => "; a value with a tab needs quotes",
+            _ => "; a value with a comma needs quotes",
+        };
+        return Err(format!(
+            "it has {fields} field{s}, the header has {}{hint}",
+            headers.len()
+        ));
+    }
+    let mut members = Members::default();
+    let given = found.iter().filter(|(_, at)| !row[*at].is_empty());
+    for (member, at) in given {
+        let value = Value::from(&row[*at]);
+        match members.0.insert((*member).into(), value.clone()) {
+            Some(other) if other != value => {
+                let columns: Vec<&str> = found
+                    .iter()
+                    .filter(|(known, _)| known == member)
+                    .map(|(_, at)| &*headers[*at])
+                    .collect();
+                return Err(format!(
+                    "the columns {} differ; say which it is with --column {member}=HEADER",
+                    columns.join(" and ")
+                ));
+            }
+            _ => {}
+        }
     }
     user(&members)
 }
 
-fn csv<'a>(
-    input: Box<dyn BufRead + 'a>,
-    columns: &UserColumns,
-) -> io::Result<Entries<'a, UserRecord>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .flexible(true)
-        .trim(csv::Trim::Headers)
-        .from_reader(input);
-    let invalid = |error: String| io::Error::new(io::ErrorKind::InvalidData, error);
-    let headers = reader.headers().map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        _ => invalid("the header row is not UTF-8".into()),
-    })?;
-    let positions = columns.find(headers).map_err(invalid)?;
-    let line_of = |position: Option<&csv::Position>| position.map_or(0, csv::Position::line);
-    Ok(Box::new(reader.into_records().map(move |row| {
-        let row = match row {
-            Ok(row) => row,
-            Err(error) if error.is_io_error() => return Err(io::Error::other(error)),
-            Err(error) => {
-                return Ok(Entry {
-                    line: line_of(error.position()),
-                    record: Err("the row is not UTF-8".into()),
-                });
-            }
-        };
-        let mut members = Members::default();
-        for (member, at) in &positions {
-            if let Some(text) = row.get(*at) {
-                members.0.insert((*member).into(), Value::from(text));
-            }
-        }
-        Ok(Entry {
-            line: line_of(row.position()),
-            record: user(&members),
-        })
-    })))
+/// What is between the columns, as far as the header row shows: commas, or semicolons or
+/// tabs when there is no comma.
+fn separator_of(headers: &[u8]) -> u8 {
+    *b",;\t"
+        .iter()
+        .find(|separator| headers.contains(separator))
+        .unwrap_or(&b',')
 }
 
 fn user(members: &Members) -> Result<UserRecord, String> {
@@ -239,13 +297,14 @@ fn user(members: &Members) -> Result<UserRecord, String> {
         .text("external_id")?
         .ok_or("external_id is missing")?;
     let external_id = ExternalId::parse(&external_id).map_err(|refusal| refusal.to_string())?;
+    let is_blank = |status: &Value| status.as_str().is_some_and(|text| text.trim().is_empty());
     let status = match members.get("status") {
-        None => None,
-        Some(_) => Some(
+        Some(status) if !is_blank(status) => Some(
             members
                 .hint("status")
                 .ok_or("status is none of active, inactive and pending")?,
         ),
+        _ => None,
     };
     Ok(UserRecord {
         id,
@@ -256,7 +315,7 @@ fn user(members: &Members) -> Result<UserRecord, String> {
             .unwrap_or_default(),
         created_at_ms: members.time_ms("created_at")?,
         updated_at_ms: members.time_ms("updated_at")?,
-        last_login_at_ms: members.time_ms("last_login_at")?,
+        last_login_at_ms: members.last_login_at_ms()?,
     })
 }
 
@@ -269,8 +328,7 @@ fn folded(header: &str) -> String {
         .collect()
 }
 
-fn listed(headers: &csv::StringRecord) -> String {
-    let headers: Vec<&str> = headers.iter().collect();
+fn listed(headers: &[String]) -> String {
     format!("the header row has: {}", headers.join(", "))
 }
 
@@ -307,8 +365,7 @@ mod tests {
 
     #[test]
     fn users_come_as_csv_with_guessed_or_named_columns() {
-        let users =
-            "\u{feff}External ID,ignored,User-Id,status\nann,x,u1,active\n\"b\n\"\"b\",x,u2,\nc\n";
+        let users = "\u{feff}External ID,ignored,User-Id,status\nann,x,u1,active\n\"b\n\"\"b\",x,u2,\nc,,,\n";
         assert_eq!(
             seen(users),
             [is(2, "u1", "ann"), is(3, "u2", "b\n\"b"), is(5, "", "c")]
@@ -322,6 +379,115 @@ mod tests {
         );
     }
 
+    fn refusal_of(text: &str, columns: &UserColumns) -> String {
+        match read(Box::new(Cursor::new(text.to_owned())), columns) {
+            Ok(_) => panic!("it was read: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_empty_or_has_no_usable_header_row_is_refused() {
+        for (text, reason) in [
+            ("", "is empty"),
+            (" \r\n\n", "is empty"),
+            ("\u{feff}", "is empty"),
+            ("ann,u1\nbob,u2\n", "a CSV file needs a header row"),
+            (
+                "external_id,id,External-ID\nann,u1,x\n",
+                "External-ID is there twice",
+            ),
+            (
+                "external_id,id,id\nann,u1,u1\n",
+                "the column id is there twice",
+            ),
+            (
+                "external_id,\"id\nann,u1\n",
+                "opens in line 1 is never closed",
+            ),
+        ] {
+            let error = refusal_of(text, &UserColumns::default());
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        let mut named = UserColumns::default();
+        named.set("external_id", "Customer");
+        let error = refusal_of("Customer,Customer\na,b\n", &named);
+        assert!(error.contains("Customer is there twice"), "{error}");
+        // Nobody asks for these.
+        assert_eq!(seen("external_id,note,note\nann,,\n"), [is(2, "", "ann")]);
+        assert_eq!(seen("external_id\n"), []);
+    }
+
+    #[test]
+    fn columns_are_separated_by_what_the_header_row_shows() {
+        for text in [
+            "id;external_id\nu1;\"a;b,\"\n",
+            "id\texternal_id\nu1\ta;b,\n",
+            "id,external_id\nu1,\"a;b,\"\n",
+        ] {
+            assert_eq!(seen(text), [is(2, "u1", "a;b,")], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_row_with_more_or_fewer_fields_than_the_header_is_refused() {
+        let rows = seen("external_id,id\na,b,u1\nann\nbob,u2\n");
+        assert_eq!(
+            rows[0].1.as_ref().unwrap_err(),
+            "it has 3 fields, the header has 2; a value with a comma needs quotes"
+        );
+        assert_eq!(
+            rows[1].1.as_ref().unwrap_err(),
+            "it has 1 field, the header has 2"
+        );
+        assert_eq!(rows[2], is(4, "u2", "bob"));
+    }
+
+    #[test]
+    fn an_id_in_two_columns_or_members_has_to_be_the_same() {
+        let rows = seen("external_id,id,user_id\nann,u1,u1\nbob,,u2\neve,u3,u4\n");
+        assert_eq!(rows[..2], [is(2, "u1", "ann"), is(3, "u2", "bob")]);
+        assert_eq!(
+            rows[2].1.as_ref().unwrap_err(),
+            "the columns id and user_id differ; say which it is with --column id=HEADER"
+        );
+        let mut columns = UserColumns::default();
+        columns.set("id", "user_id");
+        let text = "external_id,id,user_id\neve,u3,u4\n";
+        assert_eq!(seen_with(text, &columns), [is(2, "u4", "eve")]);
+        let lines = seen(
+            "{\"external_id\": \"ann\", \"id\": \"u1\", \"user_id\": \"u1\"}\n\
+             {\"external_id\": \"eve\", \"id\": \"u3\", \"user_id\": \"u4\"}\n",
+        );
+        assert_eq!(lines[0], is(1, "u1", "ann"));
+        let error = lines[1].1.as_ref().unwrap_err();
+        assert_eq!(error, "user_id and id are both there and differ");
+    }
+
+    #[test]
+    fn a_status_may_have_space_around_it_and_an_id_keeps_its_own() {
+        let input = "external_id,status,id\n ann , Active , u1\nbob,  ,u2\n";
+        let users: Vec<UserRecord> = read(Box::new(input.as_bytes()), &UserColumns::default())
+            .unwrap()
+            .map(|entry| entry.unwrap().record.unwrap())
+            .collect();
+        assert_eq!(users[0].status, Some(UserStatus::Active));
+        assert_eq!(users[0].external_id, " ann ");
+        assert_eq!(users[0].id, UserId::parse(" u1"));
+        assert_eq!(users[1].status, None);
+    }
+
+    #[test]
+    fn a_credential_is_no_user() {
+        for member in ["credential_id", "cred_id", "public_key"] {
+            let line = format!("{{\"external_id\": \"ann\", \"{member}\": \"AQID\"}}");
+            let error = seen(&line).remove(0).1.unwrap_err();
+            assert!(error.contains(member) && error.contains("--credentials"));
+        }
+        let user = r#"{"external_id": "ann", "webauthn_devices": [{"cred_id": "AQID"}]}"#;
+        assert_eq!(seen(user), [is(1, "", "ann")]);
+    }
+
     #[test]
     fn a_csv_file_without_the_columns_is_refused_as_a_whole() {
         let mut named = UserColumns::default();
@@ -330,11 +496,7 @@ mod tests {
             (UserColumns::default(), "external_id"),
             (named, "no column customer"),
         ] {
-            let input = Box::new(Cursor::new("a,b\n1,2\n"));
-            let Err(error) = read(input, &columns) else {
-                panic!("it was read");
-            };
-            let error = error.to_string();
+            let error = refusal_of("a,b\n1,2\n", &columns);
             assert!(error.contains(reason) && error.contains("a, b"), "{error}");
         }
     }
@@ -393,9 +555,8 @@ mod tests {
             let expected = [is(lines[0], "u1", "ann"), is(lines[1], "u2", "bob")];
             assert_eq!(seen(&text), expected, "{text}");
         }
-        assert_eq!(seen(""), []);
-        assert_eq!(seen(" \n"), []);
         assert_eq!(seen("[]"), []);
+        assert_eq!(seen("{\"users\": []}"), []);
     }
 
     proptest! {

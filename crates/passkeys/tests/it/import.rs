@@ -1,7 +1,7 @@
 //! Import and export: what is stored of whom, what is refused, and that people
 //! log in afterwards.
 
-use std::io::BufReader;
+use std::io::{BufRead, BufReader, Cursor};
 
 use axum::http::{Method, StatusCode};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -31,13 +31,13 @@ impl Files {
         app: &TestApp,
         options: ImportOptions,
     ) -> ImportReport {
-        let lines = |values: &[Value]| -> String {
-            values.iter().map(|value| format!("{value}\n")).collect()
+        let file = |values: &[Value]| -> Option<Box<dyn BufRead>> {
+            let lines: String = values.iter().map(|value| format!("{value}\n")).collect();
+            (!lines.is_empty()).then(|| Box::new(Cursor::new(lines)) as Box<dyn BufRead>)
         };
-        let (users, credentials) = (lines(&self.users), lines(&self.credentials));
         let files = ImportFiles {
-            users: Some(Box::new(users.as_bytes())),
-            credentials: Some(Box::new(credentials.as_bytes())),
+            users: file(&self.users),
+            credentials: file(&self.credentials),
         };
         house
             .passkeys
@@ -577,6 +577,117 @@ async fn the_device_of_an_import_is_shown_as_the_import_called_it() {
         let devices = app.get("users/id-of-ann/devices").await;
         assert_eq!(devices["devices"][0]["friendly_name"], json!("Ann's phone"));
         assert_eq!(devices["devices"][0]["type"], json!("passkey"));
+    }
+}
+
+/// Imports a file of users that succeeds.
+async fn import_users(house: &House, app: &TestApp, users: &str) -> ImportReport {
+    let files = ImportFiles {
+        users: Some(Box::new(users.as_bytes())),
+        credentials: None,
+    };
+    house
+        .passkeys
+        .import(&app.app, files, &ImportOptions::default())
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn times_to_come_are_now_and_nobody_was_updated_before_being_created() {
+    for house in houses().await {
+        let app = house.app().await;
+        let now = "2024-08-20T00:20:47.000000Z";
+        let report = import_users(
+            &house,
+            &app,
+            "external_id,id,created_at,updated_at,last_login_at\n\
+             ann,u1,2999-01-01T00:00:00Z,2999-01-01T00:00:00Z,2999-01-01T00:00:00Z\n\
+             bob,u2,2024-05-01T00:00:00Z,2024-04-01T00:00:00Z,\n\
+             eve,u3,2024-05-01T00:00:00Z,,2024-04-01T00:00:00Z\n\
+             old,u4,1969-12-31T23:59:59Z,,\n",
+        )
+        .await;
+        assert_eq!(report.users, tally(3, 0, 0, 1), "{report:?}");
+        assert_eq!(report.issues[0].line, 5);
+        assert_eq!(report.issues[0].reason, "created_at is before 1970");
+        let may = "2024-05-01T00:00:00.000000Z";
+        let april = "2024-04-01T00:00:00.000000Z";
+        let exported = export(&house, &app).await;
+        for (user, times) in
+            exported
+                .users
+                .iter()
+                .zip([[now, now, now], [may, may, may], [may, may, april]])
+        {
+            for (name, time) in ["created_at", "updated_at", "last_login_at"]
+                .iter()
+                .zip(times)
+            {
+                assert_eq!(user[name], json!(time), "{user}");
+            }
+        }
+        // Whoever was said to come later is in the list.
+        let listed = app.get("users").await;
+        assert_eq!(listed["total_users"], json!(3), "{listed}");
+
+        let ann = Authenticator::new(Algorithm::Es256, "ann");
+        let mut line = credential("zoe", &ann);
+        line["created_at"] = json!("2999-01-01T00:00:00Z");
+        line["updated_at"] = json!("2024-01-01T00:00:00Z");
+        let files = Files {
+            users: vec![],
+            credentials: vec![line],
+        };
+        let report = files.import(&house, &app).await;
+        assert_eq!(report.failed(), 0, "{report:?}");
+        let exported = export(&house, &app).await;
+        let of_zoe = |line: &&Value| line["external_id"] == json!("zoe");
+        let zoe = exported.users.iter().find(of_zoe).unwrap();
+        for line in [&exported.credentials[0], zoe] {
+            for name in ["created_at", "updated_at", "last_login_at"] {
+                assert_eq!(line[name], json!(now), "{line}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn rows_that_an_open_quote_swallowed_fail() {
+    for house in houses().await {
+        let app = house.app().await;
+        let text = "external_id,id\nann,u1\nbob,\"u2\neve,u3\n";
+        let report = import_users(&house, &app, text).await;
+        assert_eq!(report.users, tally(1, 0, 0, 1), "{report:?}");
+        assert_eq!(report.issues[0].line, 3);
+        let reason = &report.issues[0].reason;
+        assert!(
+            reason.contains("the quote that opens in line 3"),
+            "{reason}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_without_records_is_said_to_have_none() {
+    for house in houses().await {
+        let app = house.app().await;
+        let report = import_users(&house, &app, "external_id,id\r\n").await;
+        assert_eq!(report.empty, [ImportFile::Users]);
+        let report = import_users(&house, &app, "external_id\nann\n").await;
+        assert_eq!(report.empty, []);
+        let credentials_of = |text: &'static str| ImportFiles {
+            users: None,
+            credentials: Some(Box::new(text.as_bytes())),
+        };
+        let options = ImportOptions::default();
+        let import = |text| {
+            house
+                .passkeys
+                .import(&app.app, credentials_of(text), &options)
+        };
+        let report = import("\u{feff}\n").await.unwrap();
+        assert_eq!(report.empty, [ImportFile::Credentials]);
     }
 }
 
