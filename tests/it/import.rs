@@ -156,6 +156,95 @@ async fn what_is_wrong_is_listed_with_its_line_and_the_exit_status_tells() {
 }
 
 #[tokio::test]
+async fn a_file_is_refused_that_would_lose_records_or_holds_none() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = app_id(&database).await;
+    let users = database.folder().join("users.csv");
+    let import = |json: &[&str]| {
+        let mut command = claviger(&database);
+        command.args(["import", "--app", &app_id]).args(json);
+        command.arg("--users").arg(&users);
+        command
+    };
+
+    std::fs::write(
+        &users,
+        "external_id,id\r\n\r\nann,p1\r\nbob,\"p2\r\neve,p3\r\n",
+    )
+    .expect("a file");
+    let reason = "users.csv:4: failed: the quote that opens in line 4 is never closed";
+    refuse(&mut import(&[]), reason).await;
+    let output = import(&["--json"]).output().await.expect("it runs");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("a line of JSON");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(report["issues"][0]["line"], json!(4), "{report}");
+    assert_eq!(report["users"]["failed"], json!(1), "{report}");
+
+    for (bytes, reason) in [
+        (&b""[..], "it is empty; a CSV file needs a header row"),
+        (b"\xef\xbb\xbf", "it is empty"),
+        (b"\x1f\x8b\x08\x00", "compressed with gzip; unpack it first"),
+        (b"\xff\xfee\x00", "UTF-16"),
+        (b"external_id,id,id\nann,p1,p2\n", "id is there twice"),
+        (b"external_id,id\nann,p1,x\n", "the header has 2"),
+    ] {
+        std::fs::write(&users, bytes).expect("a file");
+        refuse(&mut import(&[]), reason).await;
+    }
+
+    std::fs::write(&users, "external_id,id\n").expect("a file");
+    let told = succeed(&mut import(&[])).await;
+    let told = String::from_utf8_lossy(&told);
+    assert!(
+        told.contains("The file of the users has no records."),
+        "{told}"
+    );
+    let report = run_json(&mut import(&["--json"])).await;
+    assert_eq!(report["empty"], json!(["users"]));
+    server.kill().await;
+}
+
+#[tokio::test]
+async fn users_and_credentials_are_never_exported_to_one_file() {
+    let database = database().await;
+    let server = Process::start(&database).await;
+    let app_id = app_id(&database).await;
+    let files = Files::write(&database, 2);
+    let import = &mut import(&database, &app_id, &files.users, &files.credentials);
+    succeed(import).await;
+
+    let folder = database.folder();
+    let export = |users: &Path, credentials: &Path| {
+        let mut command = claviger(&database);
+        command.args(["export", "--app", &app_id, "--json"]);
+        command.arg("--users").arg(users);
+        command.arg("--credentials").arg(credentials);
+        command
+    };
+    std::fs::create_dir(folder.join("in")).expect("a folder");
+    let out = folder.join("out");
+    for other in ["out", "in/../out", "out.unfinished"] {
+        let other = folder.join(other);
+        refuse(&mut export(&out, &other), "name two files").await;
+        refuse(&mut export(&other, &out), "name two files").await;
+    }
+    assert!(!out.exists());
+    refuse(&mut export(Path::new("-"), &out), "name a file").await;
+    refuse(&mut export(&out, Path::new("-")), "name a file").await;
+    let minus = Path::new("-");
+    let import = &mut self::import(&database, &app_id, minus, &files.credentials);
+    refuse(import, "name a file").await;
+
+    let told = run_json(&mut export(&out, &folder.join("in/out"))).await;
+    assert_eq!(
+        (&told["users"], &told["credentials"]),
+        (&json!(2), &json!(3))
+    );
+    server.kill().await;
+}
+
+#[tokio::test]
 async fn a_dry_run_stores_nothing() {
     let database = database().await;
     let server = Process::start(&database).await;

@@ -31,6 +31,8 @@ pub(crate) async fn import(
         keep_unusable: arguments.keep_unusable,
         columns: columns(&arguments.columns)?,
     };
+    name_a_file(arguments.users.as_deref())?;
+    name_a_file(arguments.credentials.as_deref())?;
     let app = find_app(passkeys, &arguments.app).await?;
     let bar = progress_bar();
     let files = ImportFiles {
@@ -41,7 +43,8 @@ pub(crate) async fn import(
     bar.finish_and_clear();
     let report = outcome.map_err(|error| match error {
         ImportError::Fault(fault) => CommandError::Fault(fault),
-        error => CommandError::Refused(error.to_string()),
+        // It may repeat what the file says.
+        error => CommandError::Refused(printable(&error.to_string())),
     })?;
     if arguments.json {
         println!(
@@ -53,6 +56,7 @@ pub(crate) async fn import(
                 "users": report.users,
                 "credentials": report.credentials,
                 "unusable": report.unusable,
+                "empty": report.empty,
                 "issues": report.issues,
             })
         );
@@ -71,17 +75,22 @@ pub(crate) async fn export(
     passkeys: &Passkeys,
     arguments: &ExportArgs,
 ) -> Result<(), CommandError> {
+    name_a_file(arguments.users.as_deref())?;
+    name_a_file(arguments.credentials.as_deref())?;
+    if let (Some(users), Some(credentials)) = (&arguments.users, &arguments.credentials) {
+        keep_apart(users, credentials)?;
+    }
     let app = find_app(passkeys, &arguments.app).await?;
     let mut written = json!({"app_id": app.id, "rp_id": app.rp_id});
     if let Some(path) = &arguments.users {
         let mut output = Output::create(path)?;
         let count = passkeys.export_users(&app.id, &mut output.file).await;
-        written["users"] = output.finish(count)?.to_string().into();
+        written["users"] = output.finish(count)?.into();
     }
     if let Some(path) = &arguments.credentials {
         let mut output = Output::create(path)?;
         let count = passkeys.export_credentials(&app.id, &mut output.file).await;
-        written["credentials"] = output.finish(count)?.to_string().into();
+        written["credentials"] = output.finish(count)?.into();
     }
     answer(arguments.json, &written);
     Ok(())
@@ -96,9 +105,7 @@ struct Output {
 
 impl Output {
     fn create(path: &Path) -> Result<Output, CommandError> {
-        let mut unfinished = path.to_owned().into_os_string();
-        unfinished.push(".unfinished");
-        let unfinished = PathBuf::from(unfinished);
+        let unfinished = unfinished(path);
         let file = File::options()
             .write(true)
             .create(true)
@@ -133,6 +140,48 @@ impl Output {
         }
         named
     }
+}
+
+/// The name that a file has until it is whole.
+fn unfinished(path: &Path) -> PathBuf {
+    let mut unfinished = path.to_owned().into_os_string();
+    unfinished.push(".unfinished");
+    unfinished.into()
+}
+
+/// Refuses `-`, which elsewhere means the terminal and here would be a file's name.
+fn name_a_file(path: Option<&Path>) -> Result<(), CommandError> {
+    if path == Some(Path::new("-")) {
+        let reason = "- is not taken for standard input or output; name a file";
+        return Err(CommandError::Refused(reason.into()));
+    }
+    Ok(())
+}
+
+/// Refuses two files to write of which one would take the other's place.
+fn keep_apart(users: &Path, credentials: &Path) -> Result<(), CommandError> {
+    let (one, other) = (canonical(users)?, canonical(credentials)?);
+    if one == other || unfinished(&one) == other || unfinished(&other) == one {
+        return Err(CommandError::Refused(format!(
+            "users and credentials would both be written to {}; name two files",
+            credentials.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The one path of a file that need not be there yet.
+fn canonical(path: &Path) -> Result<PathBuf, CommandError> {
+    if let Ok(there) = path.canonicalize() {
+        return Ok(there);
+    }
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let folder = folder.canonicalize();
+    let folder = folder.map_err(|error| failed_on(path, error))?;
+    Ok(folder.join(path.file_name().unwrap_or_default()))
 }
 
 fn columns(named: &[String]) -> Result<UserColumns, CommandError> {
@@ -220,6 +269,9 @@ fn print_summary(report: &ImportReport, arguments: &ImportArgs, rp_id: &str) {
             "{} of the credentials have no public key and cannot be used",
             report.unusable
         );
+    }
+    for file in &report.empty {
+        println!("The file of the {} has no records.", file.as_str());
     }
     println!("RP ID        {rp_id}");
     if arguments.dry_run {
