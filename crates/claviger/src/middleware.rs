@@ -1,6 +1,7 @@
 //! What every request passes, whichever product it is for: a request id, its
-//! caller's address, an access log line that names the SDK which called, a deadline for its body, a catch for our own panics, and
-//! the headers that protect browsers.
+//! caller's address, an access log line that names the SDK which called, a
+//! deadline for its body, a catch for our own panics, and the headers that
+//! protect browsers.
 
 use std::{any::Any, net::SocketAddr, time::Duration};
 
