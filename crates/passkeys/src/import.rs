@@ -1,7 +1,8 @@
 //! Import: users and credentials from files into an app (passkey-flex section g).
-//! `users` and `credentials` read the files, `known` decides what a record means
-//! beside what is stored already, `store` reads and writes that; here it comes
-//! together and is counted.
+//! `users` and `credentials` read the files (by `lines`, or by `rows` of CSV, and
+//! `fields` and `keys` in them), `known` decides what a record means beside what is
+//! stored already, `store` reads and writes that; here it comes together and is
+//! counted.
 //!
 //! An import may be run again, whole, after it was stopped anywhere: what is
 //! there already stays as it is. Records go in batches, each one transaction, so

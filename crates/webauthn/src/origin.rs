@@ -1,7 +1,7 @@
 //! Which origins are the relying party's, and which RP ID they may use.
 //!
-//! That an RP ID is not a public suffix such as `co.uk` is left to browsers, which refuse it and keep the list
-//! up to date.
+//! That an RP ID is not a public suffix such as `co.uk` is left to who makes the settings, and to browsers, which
+//! refuse it and keep the list up to date.
 
 use url::{Host, Url};
 
